@@ -1,0 +1,67 @@
+// Dynamic sparse times dense for single elements (b = 1): q = W * s on one tile, W in a bucket.
+//
+// Each output is one float sum over the nonzeros of its row in list order, rounded to P once at the store: float
+// results are the same bit for bit in every host build. Every row of the cell is written, zero if it has no nonzero.
+#include <poplar/HalfFloat.hpp>
+#include <poplar/Vertex.hpp>
+
+#include "bucket_info.hpp"
+#include "work_split.hpp"
+
+namespace popsparse_py {
+
+template <class T, class P>
+class [[poplar::constraint("elem(*q) != elem(*s)")]] DynamicElementDot : public poplar::MultiVertex {
+public:
+  poplar::Output<poplar::Vector<P, poplar::VectorLayout::ONE_PTR, 8>> q;                // (rows, numColumns)
+  poplar::Input<poplar::Vector<T, poplar::VectorLayout::ONE_PTR, 8>> s;                 // (cols, numColumns)
+  poplar::Input<poplar::Vector<T, poplar::VectorLayout::ONE_PTR, 8>> r;                 // values in list order
+  poplar::Input<poplar::Vector<unsigned short, poplar::VectorLayout::ONE_PTR, 4>> list; // see BucketHeader
+  unsigned short numColumns;                                                            // of a row, whole 8 bytes
+  unsigned short numGroups; // workers that share a row group and divide its columns: 1, 2, 3 or 6
+
+  bool compute(unsigned workerId) {
+    const WorkerShare *shares = reinterpret_cast<const WorkerShare *>(list.data() + kBlockListEntries);
+    const WorkerShare &worker = shares[workerId];
+    const Share columns = workerShare(numColumns, kOffsetElements, workerId % numGroups, numGroups);
+    const unsigned short *entry = list.data() + worker.firstEntry();
+    const T *values = r.data() + worker.firstValue();
+    for (unsigned i = 0; i < worker.numRows; ++i) {
+      const BucketRow &row = *reinterpret_cast<const BucketRow *>(entry);
+      const unsigned short *offsets = entry + sizeof(BucketRow) / sizeof(unsigned short);
+      P *outputs = q.data() + row.localRow * static_cast<unsigned>(numColumns);
+      for (unsigned column = columns.begin; column < columns.end; column += kColumns) {
+        dotColumns(outputs + column, values, offsets, row.numBlocks, column, smaller(kColumns, columns.end - column));
+      }
+      entry = offsets + row.numBlocks;
+      values += row.numBlocks;
+    }
+    return true;
+  }
+
+private:
+  static constexpr unsigned kColumns = 16; // sums held at a time
+  static constexpr unsigned kOffsetElements = kOffsetBytes / sizeof(T);
+
+  // outputs: (width) of one row, from `column` on.
+  void dotColumns(P *outputs, const T *values, const unsigned short *offsets, unsigned count, unsigned column,
+                  unsigned width) {
+    float sums[kColumns] = {};
+    for (unsigned j = 0; j < count; ++j) {
+      const float value = static_cast<float>(values[j]);
+      const T *x = s.data() + offsets[j] * kOffsetElements + column;
+      for (unsigned c = 0; c < width; ++c) {
+        sums[c] += value * static_cast<float>(x[c]);
+      }
+    }
+    for (unsigned c = 0; c < width; ++c) {
+      outputs[c] = static_cast<P>(sums[c]);
+    }
+  }
+};
+
+template class DynamicElementDot<half, half>;
+template class DynamicElementDot<half, float>;
+template class DynamicElementDot<float, float>;
+
+} // namespace popsparse_py
