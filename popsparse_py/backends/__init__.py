@@ -1,0 +1,1 @@
+"""Places where plans can run: one small interface (base), one file per target."""

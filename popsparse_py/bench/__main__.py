@@ -1,0 +1,66 @@
+"""`python -m popsparse_py.bench`: prints each measurement beside its bound; `readme` writes the README's table."""
+
+from pathlib import Path
+from typing import List
+
+import typer
+from rich.table import Table
+
+from ..cli.output import Output, new_table
+from . import dynamic, readme, startup, static
+from .measure import Measurement, measure
+
+# No `from __future__ import annotations` here: below Python 3.10 typer reads the annotations as they stand.
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def bench(
+    context: typer.Context,
+    *,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
+) -> None:
+    """Measure planning, execution on the model and the start of the command line. A slow machine is no error."""
+    if context.invoked_subcommand is None:
+        output = Output(as_json=as_json, quiet=False)
+        results: List[Measurement] = []
+        for case in static.CASES + dynamic.CASES + startup.CASES:
+            with output.progress(case.name):
+                results.append(measure(case))
+        over = [one.case.name for one in results if not one.within]
+        verdict = f"over: {'; '.join(over)}" if over else "all within their bounds"
+        fields = {"schema": "popsparse.bench/1", "measurements": [one.to_dict() for one in results]}
+        output.show(verdict, fields, _table(results))
+
+
+@app.command("readme")
+def write_readme(
+    path: Path = typer.Argument(Path("README.md"), help="File with the markers of the table."),
+    *,
+    check: bool = typer.Option(False, "--check", help="Write nothing; exit code 1 if the table is out of date."),
+) -> None:
+    """Write the table of predicted speed-ups between the README's markers."""
+    old = path.read_text(encoding="utf-8")
+    new = readme.with_table(old)
+    if check:
+        typer.echo("up to date" if new == old else f"{path} is out of date")
+        raise typer.Exit(int(new != old))
+    path.write_text(new, encoding="utf-8")
+
+
+def _table(results: List[Measurement]) -> Table:
+    table = new_table("", "what")
+    for name in ("seconds", "bound", "peak"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    table.add_column("note")
+    for one in results:
+        peak = f"{one.peak_bytes / 1e9:.2f} GB"
+        within = "PASS" if one.within else "over"
+        table.add_row(one.case.name, f"{one.seconds:.2f}", f"{one.case.bound_seconds:g}", peak, within, one.note)
+    return table
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m popsparse_py.bench")

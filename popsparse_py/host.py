@@ -1,0 +1,133 @@
+"""Products on this computer's processor: what target="cpu" means, with everything in place that need not be copied."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Optional, Union
+
+import numpy as np
+
+from popsparse_planner.cpu_plan import CpuPlan
+from popsparse_planner.errors import DTypeError, PlanError, ShapeError
+from popsparse_planner.pattern import BlockPattern
+
+from .backends.base import Result, check_x_shape
+from .backends.cpu import CpuBackend, CpuKernel, checked_out, native_pattern
+from .backends.host_arrays import HOST_DTYPES, empty_like, host_view
+from .formats import BlockSparseMatrix
+
+KERNELS_KEPT = 6  # packed copies of its values that a matrix keeps, the most recently used
+_NARROWEST = 16  # columns; products with fewer share a plan
+
+
+def multiply(
+    backend: CpuBackend,
+    a: BlockSparseMatrix,
+    x: Any,  # (k, n) or (k)
+    plan: Any,  # CpuPlan, or None to make one
+    out_dtype: Optional[str],
+    out: Any,
+) -> Any:
+    """y (m, n) or (m) = a x."""
+    check_out_dtype(out_dtype)
+    if len(x.shape) == 1:
+        column = kernel_of(backend, a, 1, plan).multiply(x[:, None], None, "none", out_dtype)
+        return column[:, 0] if out is None else _copied(out, column[:, 0])
+    check_x_shape(*a.shape, tuple(x.shape))
+    return kernel_of(backend, a, x.shape[1], plan).multiply(x, None, "none", out_dtype, out)
+
+
+def multiply_traced(backend: CpuBackend, a: BlockSparseMatrix, x: Any, plan: Any) -> Result:
+    """Result of a x (k, n) by `plan`."""
+    check_x_shape(*a.shape, tuple(x.shape))
+    return kernel_of(backend, a, x.shape[1], plan).run(x)
+
+
+def linear(
+    backend: CpuBackend,
+    x: Any,  # (..., k)
+    a: BlockSparseMatrix,
+    bias: Any,
+    plan: Any,  # CpuPlan, or None to make one
+    activation: str,
+) -> Any:
+    """y (..., m) = activation(x a^T + bias)."""
+    if len(x.shape) == 0 or x.shape[-1] != a.shape[1]:
+        raise ShapeError(f"x has shape {tuple(x.shape)}: expected (..., {a.shape[1]}), as a is {a.shape}")
+    rows = x.reshape(-1, a.shape[1])
+    if rows.shape[0] == 0:
+        raise ShapeError(f"x has shape {tuple(x.shape)}: expected at least one row")
+    y = kernel_of(backend, a, rows.shape[0], plan).multiply_rows(rows, bias, activation)
+    return y.reshape((*x.shape[:-1], a.shape[0]))
+
+
+def sampled(
+    backend: CpuBackend, pattern: Union[BlockPattern, BlockSparseMatrix], dy: Any, x: Any, out: Any = None
+) -> Any:
+    """values (nnz_blocks, b, b) = dy x^T at the blocks of the pattern, of dy's dtype."""
+    places = pattern.pattern if isinstance(pattern, BlockSparseMatrix) else pattern
+    left, right = host_view(dy, "dy"), host_view(x, "x")
+    m, k = places.shape
+    if (
+        left.ndim != 2
+        or right.ndim != 2
+        or (left.shape[0], right.shape[0]) != (m, k)
+        or left.shape[1] != right.shape[1]
+    ):
+        raise ShapeError(f"dy has shape {left.shape} and x {right.shape}: expected ({m}, n) and ({k}, n)")
+    if left.dtype != right.dtype:
+        raise DTypeError(f"dy has dtype {left.dtype} and x {right.dtype}: expected the same", dtype=right.dtype.name)
+    dtype = "bfloat16" if left.dtype == np.uint16 else left.dtype.name
+    shape = (places.nnz_blocks, places.block_size, places.block_size)
+    values, memory = empty_like(shape, dtype, dy) if out is None else (out, checked_out(out, shape))
+    flops = 2 * places.nnz * left.shape[1]
+    threads = max(1, min(backend.threads, flops // 2**20))
+    import_module("popsparse_py._core").cpu_sample(_kept_pattern(places), left, right, memory, threads, backend.tier)
+    return values
+
+
+def kernel_of(backend: CpuBackend, a: BlockSparseMatrix, n: int, plan: Any, *, transposed: bool = False) -> CpuKernel:
+    """The kernel of `plan`, or of one for about n columns, with a's values packed; kept on `a`.
+
+    Values that a torch tensor was given in place since are packed anew.
+    """
+    about = max(_NARROWEST, 1 << (n - 1).bit_length()) if plan is None else id(plan)
+    key = (backend.name, backend.tier, backend.threads, about, transposed)
+    values = a.values
+    version = getattr(values, "_version", 0)
+    kept = a._kernels
+    kernel, packed = kept.pop(key, (None, None))
+    if kernel is None or packed != version:
+        if kernel is None:
+            kernel = backend.compile(plan or _plan(backend, a, about, transposed), transposed=transposed)
+        kernel.load(a)
+    kept[key] = (kernel, version)
+    while len(kept) > KERNELS_KEPT:
+        kept.pop(next(iter(kept)), None)
+    return kernel
+
+
+def check_out_dtype(out_dtype: Optional[str]) -> None:
+    """DTypeError unless out_dtype is None or a type that results can have."""
+    if out_dtype is not None and out_dtype not in HOST_DTYPES:
+        expected = ", ".join(HOST_DTYPES)
+        raise DTypeError(f"out_dtype {out_dtype!r} is not supported: expected one of {expected}", dtype=out_dtype)
+
+
+def _plan(backend: CpuBackend, a: BlockSparseMatrix, n: int, transposed: bool) -> CpuPlan:
+    return backend.plan(a.pattern, n, a.dtype, transposed=transposed)
+
+
+def _kept_pattern(pattern: BlockPattern) -> Any:
+    """The native form of a pattern, kept on it: patterns never change."""
+    kept = pattern.__dict__.get("_native")
+    if kept is None:
+        kept = pattern.__dict__["_native"] = native_pattern(pattern)
+    return kept
+
+
+def _copied(out: Any, y: Any) -> Any:
+    if tuple(out.shape) != tuple(y.shape):
+        raise PlanError(f"out has shape {tuple(out.shape)}: expected {tuple(y.shape)}")
+    out[...] = y
+    return out

@@ -1,0 +1,137 @@
+"""The front door of planning: a matrix, a pattern or only a shape goes in, the plan for one target comes out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Dict, Optional, Tuple, Union
+
+from popsparse_planner import (
+    BlockPattern,
+    DensePlan,
+    DynamicPlan,
+    PlanError,
+    PlanOptions,
+    StaticPlan,
+    Target,
+    load_target,
+    plan_dense,
+    plan_dynamic,
+    plan_static,
+)
+
+from .backends.cpu import CpuBackend
+from .formats import BlockSparseMatrix
+
+MODES = ("static", "dynamic", "dense", "auto")
+Plan = Union[StaticPlan, DynamicPlan, DensePlan]
+Operand = Union[BlockSparseMatrix, BlockPattern, Tuple[int, int]]
+
+_CHIP_OF = {"ipu_model": "bow"}  # the chip that a target for products stands for
+
+
+def plan(
+    a_or_shape: Operand,
+    n: int,
+    *,
+    mode: str = "static",
+    target: Union[str, Target] = "ipu_model",
+    dtype: Optional[str] = None,
+    partials_dtype: Optional[str] = None,
+    strategy: Optional[str] = None,
+    options: Optional[PlanOptions] = None,
+    density: Union[float, Fraction, None] = None,
+    block_size: int = 16,
+    kind: str = "uniform",
+    seed: int = 0,
+) -> Any:
+    """The StaticPlan, DynamicPlan or DensePlan (on target "cpu" the CpuPlan) of Y (m, n) = W (m, k) X (k, n).
+
+    a_or_shape: W as a BlockSparseMatrix, its BlockPattern or its shape (m, k).
+
+    mode: "static" (W's pattern is known), "dynamic" (any pattern with as many blocks as W has, or of the density that
+    is given), "dense", or "auto": static or dense, whichever is predicted to take fewer cycles; the plan's own `mode`
+    says which. strategy: None is the default of the mode, "balanced" or "quantile"; "popsparse" the published one.
+    target: "ipu_model" (the Bow chip), "bow", "mk2", a TOML file or a Target; "cpu" gives the CpuPlan for this
+    computer's processor, which has no mode, strategy or options. dtype: "float16" or "float32"; None means
+    that of the matrix, float16 for a pattern or a shape. density, block_size, kind, seed: of the random pattern that is
+    planned for where only a shape is given. The others: see plan_static, plan_dynamic.
+    Raises PlanError, PatternError, ShapeError, DTypeError, CapacityError, TargetError; never because something does not
+    fit.
+    """
+    checked_mode(mode)
+    if target == "cpu":
+        pattern = _pattern_of(a_or_shape, density, block_size, kind, seed)
+        own = a_or_shape.dtype if isinstance(a_or_shape, BlockSparseMatrix) else "float32"
+        return CpuBackend().plan(pattern, n, dtype or own)
+    machine = chip(target)
+    element = dtype or (a_or_shape.dtype if isinstance(a_or_shape, BlockSparseMatrix) else "float16")
+    if mode == "dense":
+        m, k = _shape_of(a_or_shape)
+        return plan_dense(m, k, n, dtype=element, target=machine)
+    search: Dict[str, Any] = {"dtype": element, "partials_dtype": partials_dtype, "target": machine, "options": options}
+    if mode == "dynamic":
+        m, k = _shape_of(a_or_shape)
+        size: Dict[str, Any] = _dynamic_size(a_or_shape, density, block_size)
+        return plan_dynamic(m, k, n, **size, strategy=strategy or "quantile", **search)
+    pattern = _pattern_of(a_or_shape, density, block_size, kind, seed)
+    static = plan_static(pattern, n, strategy=strategy or "balanced", **search)
+    if mode == "static":
+        return static
+    return cheaper(static, plan_dense(*pattern.shape, n, dtype=element, target=machine))
+
+
+def cheaper(static: StaticPlan, dense: DensePlan) -> Plan:
+    """The plan of fewer predicted cycles among those that fit; the static one if neither fits."""
+    if not dense.fits or static.cost is None:
+        return static if static.fits or not dense.fits else dense
+    return static if static.fits and static.cost.total_cycles <= dense.cost.total_cycles else dense
+
+
+def checked_mode(mode: str) -> str:
+    """`mode`, or PlanError if plans of that mode cannot be made."""
+    if mode not in MODES:
+        raise PlanError(f"mode {mode!r} is unknown: expected one of {', '.join(MODES)}", mode=mode)
+    return mode
+
+
+def chip(target: Union[str, Target]) -> Target:
+    """The chip that is planned for: that of "ipu_model", or whatever load_target reads."""
+    return load_target(_CHIP_OF.get(target, target) if isinstance(target, str) else target)
+
+
+def _shape_of(operand: Operand) -> Tuple[int, int]:
+    if isinstance(operand, (BlockSparseMatrix, BlockPattern)):
+        return operand.shape
+    if isinstance(operand, (tuple, list)) and len(operand) == 2:
+        return operand[0], operand[1]
+    raise PlanError(
+        f"expected a BlockSparseMatrix, a BlockPattern or a shape (m, k) to plan for, got {type(operand).__name__}"
+    )
+
+
+def _dynamic_size(operand: Operand, density: Union[float, Fraction, None], block_size: int) -> Dict[str, Any]:
+    """block_size, and density or capacity_blocks, of a dynamic plan: the operand's own where it has a pattern."""
+    if isinstance(operand, (BlockSparseMatrix, BlockPattern)):
+        pattern = operand if isinstance(operand, BlockPattern) else operand.pattern
+        if density is None:
+            return {"block_size": pattern.block_size, "capacity_blocks": max(pattern.nnz_blocks, 1)}
+        return {"block_size": pattern.block_size, "density": density}
+    if density is None:
+        raise PlanError("a shape alone has no pattern: give the density=1/16 (and block_size=...) to plan for")
+    return {"block_size": block_size, "density": density}
+
+
+def _pattern_of(
+    operand: Operand, density: Union[float, Fraction, None], block_size: int, kind: str, seed: int
+) -> BlockPattern:
+    """The operand's own pattern, or a random one for a shape."""
+    shape = _shape_of(operand)
+    if isinstance(operand, (BlockSparseMatrix, BlockPattern)):
+        if density is not None:
+            raise PlanError(f"density {density} belongs to a shape (m, k): a {type(operand).__name__} has its own")
+        return operand if isinstance(operand, BlockPattern) else operand.pattern
+    if density is None:
+        raise PlanError(
+            "a shape alone has no pattern: give density=1/16 (and block_size=...), a BlockPattern, or mode='dense'"
+        )
+    return BlockPattern.random(shape, density=density, block_size=block_size, kind=kind, seed=seed)
