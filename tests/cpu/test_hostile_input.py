@@ -1,0 +1,154 @@
+"""The native entry points refuse whatever could make a kernel read or write out of bounds."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cpu import native
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from popsparse_py import _core
+
+PLAIN = (4, 1, 0, 0, 0, False, False)
+NUMBERS = st.sampled_from([-(2**63), -(2**31), -2, -1, 0, 1, 2, 3, 4, 5, 16, 2**31 - 1, 2**31, 2**62, 2**63 - 1])
+
+
+def small() -> native.Blocks:
+    return native.Blocks.random(np.random.default_rng(0), (10, 9), (4, 4), 0.6)
+
+
+def matrix() -> Any:
+    w = small()
+    made = _core.CpuMatrix(w.pattern(), False, PLAIN, "")
+    made.set_values(w.values, 1)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("offsets", "columns", "message"),
+    [
+        ([0, 1], [0], "expected 3 row offsets for 2 block rows, got 2"),
+        ([1, 1, 1], [0], "row offsets must go from 0 to the 1 blocks, got 1 to 1"),
+        ([0, 1, 2], [0], "row offsets must go from 0 to the 1 blocks, got 0 to 2"),
+        ([0, 2, 1], [0], "row offset 2 is 1, less than the one before, 2"),
+        ([0, -5, 1], [0], "row offset 1 is -5, less than the one before, 0"),
+        ([0, 1, 2], [0, 3], "block 1: block column 3 is not one of the 3 of the matrix"),
+        ([0, 1, 2], [-1, 0], "block 0: block column -1 is not one of the 3 of the matrix"),
+        ([0, 2, 2], [1, 1], "block 1: block column 1 does not come after 1 in block row 0"),
+    ],
+)
+def test_pattern_names_its_first_wrong_entry(offsets: Any, columns: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _core.CpuPattern(8, 9, 4, 3, np.array(offsets, np.int64), np.array(columns, np.int32))
+
+
+@pytest.mark.parametrize(
+    ("shape", "block", "message"),
+    [
+        ((-1, 4), (2, 2), "a pattern has 0 to 2147479551 rows and columns, got -1 x 4"),
+        ((4, 2**40), (2, 2), "rows and columns, got 4 x 1099511627776"),
+        ((4, 4), (0, 2), "a block has 1 to 4096 rows and columns, got 0 x 2"),
+        ((4, 4), (2, 5000), "a block has 1 to 4096 rows and columns, got 2 x 5000"),
+    ],
+)
+def test_pattern_names_a_wrong_shape(shape: Any, block: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _core.CpuPattern(*shape, *block, np.zeros(3, np.int64), np.zeros(0, np.int32))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ((3, 1, 0, 0, 0, False, False), "has no tile of 3 rows and 1 vectors"),
+        ((4, 99, 0, 0, 0, False, False), "has no tile of 4 rows and 99 vectors"),
+        ((4, 0, 0, 0, 0, False, False), "has no tile of 4 rows and 0 vectors"),
+        ((4, 1, -1, 0, 0, False, False), "chunk, band and panel must not be negative"),
+        ((4, 1, 0, 0, -1, False, False), "chunk, band and panel must not be negative"),
+    ],
+)
+def test_schedule_is_checked(schedule: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _core.CpuMatrix(small().pattern(), False, schedule, "")
+
+
+def test_unknown_tier_is_named() -> None:
+    with pytest.raises(
+        ValueError, match=r"this machine has no instruction tier 'mmx': expected one of .*(baseline|neon)"
+    ):
+        _core.CpuMatrix(small().pattern(), False, PLAIN, "mmx")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "bias", "message"),
+    [
+        (np.zeros((8, 3), "f4"), np.zeros((10, 3), "f4"), None, "x: expected an array of 9 x 3"),
+        (np.zeros(9, "f4"), np.zeros((10, 3), "f4"), None, "x: expected an array of 9 x"),
+        (np.zeros((9, 3), "f4"), np.zeros((10, 4), "f4"), None, "y: expected an array of 10 x 3"),
+        (np.zeros((9, 3), "f8"), np.zeros((10, 3), "f4"), None, "x: expected float32, float16 or uint16"),
+        (np.zeros((9, 3), ">f4"), np.zeros((10, 3), "f4"), None, "x: expected float32, float16 or uint16"),
+        (np.zeros((9, 3), "f4"), np.zeros((10, 6), "f4")[:, ::2], None, "y: expected rows or columns that are contig"),
+        (np.zeros((9, 3), "f4"), np.broadcast_to(np.float32(0), (10, 3)), None, "y: expected a writable array"),
+        (np.zeros((9, 3), "f4"), np.zeros((10, 3), "f4"), np.zeros(9, "f4"), "bias: expected 10 elements, got 9"),
+        (np.zeros((9, 3), "f4"), np.zeros((10, 3), "f4"), np.zeros(10, "f8"), "bias: expected an array of float32"),
+        (np.zeros((9, 3), "f4"), np.zeros((10, 3), "f4"), np.zeros(20, "f4")[::2], "bias: expected a contiguous"),
+        (
+            np.zeros(9 * 3 * 4 + 1, "u1")[1:].view("f4").reshape(9, 3),
+            np.zeros((10, 3), "f4"),
+            None,
+            "multiples of their",
+        ),
+    ],
+)
+def test_operands_are_checked(x: Any, y: Any, bias: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        matrix().multiply(x, y, bias, "none", 1)
+
+
+def test_threads_activation_and_values_are_checked() -> None:
+    x, y, made = np.zeros((9, 3), "f4"), np.zeros((10, 3), "f4"), matrix()
+    for threads in (0, -1, 2000):
+        with pytest.raises(ValueError, match=f"threads: expected 1 to 1024, got {threads}"):
+            made.multiply(x, y, None, "none", threads)
+    with pytest.raises(ValueError, match="activation: expected none, relu or gelu, got swish"):
+        made.multiply(x, y, None, "swish", 1)
+    with pytest.raises(ValueError, match="values: expected a contiguous array of"):
+        made.set_values(np.zeros((1, 4, 4), "f4"), 1)
+    with pytest.raises(ValueError, match="values: expected a contiguous array of"):
+        made.set_values(np.asfortranarray(small().values), 1)
+    with pytest.raises(TypeError, match="values: expected float32, float16 or uint16"):
+        made.set_values(small().values.astype("f8"), 1)
+
+
+def test_overlapping_result_is_refused() -> None:
+    memory = np.zeros(64, "f4")
+    y = np.lib.stride_tricks.as_strided(memory, (10, 3), (4, 4))
+    with pytest.raises(ValueError, match="y: expected rows or columns that are contiguous"):
+        matrix().multiply(np.zeros((9, 3), "f4"), y, None, "none", 1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    shape=st.tuples(NUMBERS, NUMBERS),
+    block=st.tuples(st.integers(-1, 6), st.integers(-1, 6)),
+    offsets=st.lists(NUMBERS, max_size=5),
+    columns=st.lists(st.integers(-3, 5), max_size=5),
+    schedule=st.tuples(
+        *[st.sampled_from([-1, 0, 1, 2, 4, 8, 16, 2**31 - 1])] * 4, NUMBERS, st.booleans(), st.booleans()
+    ),
+    rows=st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
+    threads=st.sampled_from([-1, 0, 1, 2]),
+)
+def test_hostile_numbers_end_in_an_error_or_a_product(
+    shape: Any, block: Any, offsets: Any, columns: Any, schedule: Any, rows: Any, threads: Any
+) -> None:
+    """Under AddressSanitizer (./dev sanitize) a read or a write out of bounds ends the process."""
+    try:
+        pattern = _core.CpuPattern(*shape, *block, np.array(offsets, np.int64), np.array(columns, np.int32))
+        made = _core.CpuMatrix(pattern, bool(rows[0] % 2), schedule, "")
+        made.set_values(np.ones((len(columns), *block), np.float32), threads)
+        made.multiply(np.ones((rows[0], rows[2]), "f4"), np.ones((rows[1], rows[2]), "f4"), None, "relu", threads)
+        _core.cpu_sample(pattern, np.ones((rows[0], rows[2]), "f4"), np.ones((rows[1], rows[2]), "f4"),
+                         np.ones((len(columns), *block), "f4"), threads, "")  # fmt: skip
+    except (ValueError, TypeError, MemoryError):
+        pass
