@@ -184,11 +184,8 @@ def test_counted_cycles_are_near_the_planned_ones():
         kernel = compiled(plan)
         kernel.load(random_matrix((512, 512), block_size, 1 / 8, seed=3))
         x, dy = operand(512, n), operand(512, n)
-        for result in (kernel.run(x), kernel.run_sampled(dy, x)):
+        for result in (kernel.run(x), kernel.run_transposed(dy), kernel.run_sampled(dy, x)):
             assert result.trace["total_cycles"] == pytest.approx(result.trace["planned_cycles"], rel=0.15)
-        # The plan of the transposed pass is dearer than what its program counts, never cheaper by much.
-        trace = kernel.run_transposed(dy).trace
-        assert 0.65 < trace["total_cycles"] / trace["planned_cycles"] < 1.15
 
 
 def test_propagation_is_counted_step_by_step():

@@ -166,8 +166,13 @@ class _FrameModel(StaticModel):
         return steps, gather.fragments + self._collect(steps, bounds, partition, works)
 
     def gathered(self, partition: Partition, bounds: np.ndarray) -> Traffic:
-        """Slices of X (or dY) to all tiles; neighbours that want the same receive them together."""
+        """Slices of X (or dY) to all tiles; neighbours that want the same receive them together.
+
+        Nobody lets a multicast pass: the cells of a line want all slices of their group, those of other lines none,
+        so that every line is served beside the others (the rule of static/multicast.py, for either direction).
+        """
         one = traffic.gather_x(self.problem, partition, (self.work,), bounds, self.x_home, self.target.tiles)
+        one = replace(one, passing=np.zeros(1))
         if self.kind == "forward" and self.draft.frame.pairs_share_x:
             return replace(one, received=one.received * paired_share(self.target))
         return one
