@@ -2,7 +2,7 @@
 
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, List, Optional
 
 import typer
 
@@ -12,6 +12,7 @@ from .requests import (
     BenchRequest,
     DoctorRequest,
     PlanRequest,
+    PruneRequest,
     ReportRequest,
     RunRequest,
     SweepRequest,
@@ -208,3 +209,27 @@ def sweep(
 ) -> None:
     """Plan a grid of products in parallel; what is interrupted goes on with --resume, no point lost or done twice."""
     _execute("sweep_command", SweepRequest(**locals()))
+
+
+@app.command()
+def prune(
+    *,
+    weights: Path = options.PRUNE_FILE,
+    density: Optional[str] = options.DENSITY,
+    sparsity: Optional[str] = options.SPARSITY,
+    block_size: int = options.PRUNE_BLOCK_SIZE,
+    criterion: str = options.CRITERION,
+    include: List[str] = options.INCLUDE,
+    exclude: List[str] = options.EXCLUDE,
+    only_if_faster: bool = options.ONLY_IF_FASTER,
+    n: int = options.PRUNE_N,
+    target: str = options.PRUNE_TARGET,
+    out: Path = options.PRUNE_OUT,
+    as_json: bool = options.JSON,
+    quiet: bool = options.QUIET,
+) -> None:
+    """Keep the largest blocks of the matrices in a safetensors file; every other tensor is copied byte for byte.
+
+    Exit code 1, and no file, if --only-if-faster leaves nothing to prune.
+    """
+    _execute("prune_command", PruneRequest(**locals()))

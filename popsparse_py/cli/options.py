@@ -70,3 +70,16 @@ AGAINST = typer.Option(
 )
 BENCH_THREADS = typer.Option(1, "--threads", min=1, max=1024, help="Of every library; above 1 by wall clock.")
 BENCH_SECONDS = typer.Option(0.5, "--seconds", min=0.0, help="For each shape.")
+PRUNE_FILE = typer.Argument(..., metavar="FILE", help="Weights: .safetensors.")
+PRUNE_BLOCK_SIZE = typer.Option(16, "-b", "--block-size", help="Side of a block.")
+CRITERION = typer.Option("l2", "--criterion", help="What makes a block large: its norm l2, l1 or linf.")
+INCLUDE = typer.Option(["*"], "--include", help="Matrices to prune, a glob of names; may be given several times.")
+EXCLUDE = typer.Option(
+    ["*embed*"], "--exclude", help="Matrices to leave as they are, likewise; a lookup is no product."
+)
+ONLY_IF_FASTER = typer.Option(
+    False, "--only-if-faster", help="Leave a matrix dense where its sparse product is predicted to be slower."
+)
+PRUNE_N = typer.Option(128, "-n", min=1, help="Rows of x that --only-if-faster plans for.")
+PRUNE_TARGET = typer.Option("bow", "--target", help="Where it plans: bow, mk2, a TOML file, or cpu.")
+PRUNE_OUT = typer.Option(..., "-o", "--out", help="File to write: .safetensors.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
 
 class UsageError(ValueError):
@@ -111,6 +111,25 @@ class SweepRequest:
     out: Path
     resume: bool
     html: Optional[Path]
+    as_json: bool
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class PruneRequest:
+    """Options of `popsparse prune`; include, exclude: globs of tensor names."""
+
+    weights: Path
+    density: Optional[str]
+    sparsity: Optional[str]
+    block_size: int
+    criterion: str
+    include: List[str]
+    exclude: List[str]
+    only_if_faster: bool
+    n: int
+    target: str
+    out: Path
     as_json: bool
     quiet: bool
 

@@ -13,7 +13,7 @@ from popsparse_planner.errors import DTypeError, FormatError
 
 from .optional import need
 
-_COUNT_BYTES = 8  # a file begins with the bytes of its JSON header, little-endian
+COUNT_BYTES = 8  # a file begins with the bytes of its JSON header, little-endian
 _NUMPY_TYPES = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 
 
@@ -42,14 +42,19 @@ def _read(path: Path, file: Any, name: str) -> np.ndarray:
 
 
 def _read_bfloat16(path: Path, name: str) -> np.ndarray:
-    """A bfloat16 tensor as float32: its 16 bits are the upper half of a float32. The library has checked the header."""
+    """A bfloat16 tensor as float32. The library has checked the header."""
     with open(path, "rb") as file:
-        length = int.from_bytes(file.read(_COUNT_BYTES), "little")
+        length = int.from_bytes(file.read(COUNT_BYTES), "little")
         entry: Dict[str, Any] = json.loads(file.read(length))[name]
         begin, end = entry["data_offsets"]
-        file.seek(_COUNT_BYTES + length + begin)
+        file.seek(COUNT_BYTES + length + begin)
         upper = np.frombuffer(file.read(end - begin), dtype="<u2")
-    return (upper.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
+    return widened(upper).reshape(entry["shape"])
+
+
+def widened(bits: np.ndarray) -> np.ndarray:
+    """bfloat16, given as its bits in uint16, as float32: its bits are the upper half of one."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -1,0 +1,129 @@
+"""Is a layer faster sparse? The dense and the sparse product of one weight, compared on a chip or on this processor."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+
+import numpy as np
+
+from popsparse_planner import BlockPattern, Target, plan_dense, plan_static
+from popsparse_planner.errors import PlanError
+from popsparse_planner.problem import BLOCK_SIZES, DTYPES, column_grain
+
+from .backends.cpu import CpuBackend
+from .plans import chip
+
+_FEWEST, _MOST, _ENOUGH_SECONDS = 3, 50, 0.05  # runs of a dense layer that is timed
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One weight (m, k) for x with n rows: what the dense product takes, what the sparse one is predicted to take.
+
+    dense, sparse: in `unit`, "cycles" (both predicted, target a chip) or "us" (target "cpu": one thread, dense measured
+    here, sparse predicted by the cpu plan); None where there is no number. reason: the verdict in words.
+    """
+
+    name: str
+    shape: Tuple[int, int]
+    n: int
+    dtype: str
+    block_size: int
+    density: float
+    target: str
+    unit: str
+    dense: Optional[float]
+    sparse: Optional[float]
+    faster: bool
+    reason: str
+
+    @property
+    def speedup(self) -> Optional[float]:
+        """dense / sparse; None where a number is missing."""
+        return self.dense / self.sparse if self.dense is not None and self.sparse else None
+
+    def cells(self) -> List[str]:
+        """What dense and sparse take, with the unit, and the verdict: three cells of a table."""
+        numbers = ["" if value is None else f"{value:,.0f} {self.unit}" for value in (self.dense, self.sparse)]
+        return [*numbers, self.reason]
+
+    def to_dict(self) -> Dict[str, Any]:
+        """JSON-safe fields."""
+        return {**asdict(self), "shape": list(self.shape), "speedup": self.speedup}
+
+
+def plan_layer(
+    name: str,
+    pattern: BlockPattern,
+    n: int,
+    dtype: str,
+    *,
+    target: Union[str, Target],
+    dense_seconds: Callable[[], float],
+) -> LayerPlan:
+    """The LayerPlan of a weight with `pattern`, for x with n rows.
+
+    target: "cpu", "ipu_model" (the Bow chip), "bow", "mk2", a TOML file or a Target. dense_seconds: measures the dense
+    layer on this processor; called for "cpu" only. Raises TargetError, TargetUnavailableError, PlanError (n < 1).
+    """
+    if n < 1:
+        raise PlanError(f"n must be at least 1, got {n}")
+    if target == "cpu":
+        return _on_cpu(name, pattern, n, dtype, dense_seconds)
+    machine = chip(target)
+    head = (name, pattern.shape, n, dtype, pattern.block_size, pattern.density, machine.name, "cycles")
+    if dtype not in DTYPES or pattern.block_size not in BLOCK_SIZES:
+        reason = f"cannot run there: {dtype} in blocks of {pattern.block_size}; the chip has {', '.join(DTYPES)} "
+        return LayerPlan(*head, None, None, False, reason + f"in blocks of {', '.join(map(str, BLOCK_SIZES))}")
+    columns = -(-n // column_grain(dtype)) * column_grain(dtype)
+    dense = plan_dense(*pattern.shape, columns, dtype=dtype, target=machine)
+    static = plan_static(pattern, columns, dtype=dtype, target=machine)
+    before = dense.cost.total_cycles if dense.fits else None
+    if not static.fits or static.cost is None:
+        return LayerPlan(*head, before, None, False, f"does not fit: {static.reason or static.shortfall}")
+    after = static.cost.total_cycles
+    return LayerPlan(*head, before, after, *_verdict(before, after, f"most of it {static.bottleneck}"))
+
+
+def _on_cpu(name: str, pattern: BlockPattern, n: int, dtype: str, dense_seconds: Callable[[], float]) -> LayerPlan:
+    cost = CpuBackend().plan(pattern, n, dtype).cost
+    before, after = dense_seconds() * 1e6, cost.total_seconds * 1e6
+    bound = "multiplying" if cost.multiply_seconds >= cost.fetch_seconds else "fetching x"
+    verdict = _verdict(before, after, f"most of it {bound}")
+    return LayerPlan(
+        name, pattern.shape, n, dtype, pattern.block_size, pattern.density, "cpu", "us", before, after, *verdict
+    )
+
+
+def _verdict(dense: Optional[float], sparse: float, bound: str) -> Tuple[bool, str]:
+    if dense is None:
+        return True, f"only sparse fits, {bound}"
+    ratio = dense / sparse
+    return ratio > 1, f"{ratio:.2f}x faster, {bound}" if ratio > 1 else f"{1 / ratio:.2f}x slower, {bound}"
+
+
+def dense_layer_seconds(layer: Any, n: int) -> float:
+    """CPU seconds that a torch.nn.Linear takes for n rows on one thread, the median of some calls."""
+    torch = import_module("torch")
+    x = torch.zeros(n, layer.in_features, dtype=layer.weight.dtype).normal_()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            return _timed_seconds(lambda: layer(x))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _timed_seconds(call: Callable[[], Any]) -> float:
+    """Median CPU seconds of this thread for one call, after one that is not counted."""
+    call()
+    spent: List[float] = []
+    while len(spent) < _FEWEST or (len(spent) < _MOST and sum(spent) < _ENOUGH_SECONDS):
+        begin = time.thread_time()
+        call()
+        spent.append(time.thread_time() - begin)
+    return float(np.median(spent))
