@@ -30,7 +30,7 @@ PLANNER_ORDER = (
     ("cpu_plan",),
     ("dynamic_plan",),
     ("search", "dynamic_search"),
-    ("static_fit",),
+    ("static_fit", "dynamic_fit"),
     ("validation",),
     ("report",),
 )

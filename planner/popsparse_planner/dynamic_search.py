@@ -39,17 +39,16 @@ def plan_dynamic(
     """The plan of Y (m, n) = W (m, k) X (k, n) for every pattern of W up to a density or a number of blocks.
 
     density: in (0, 1], planned for ceil(density * all blocks) blocks; capacity_blocks: that number itself; give one.
-    dtype: "float16" or "float32", of W, X and Y. partials_dtype: of unreduced sums; default float32, with strategy
-    "popsparse" float32 if block_size is 1, else dtype. strategy: "quantile" (default) or "popsparse" (the published
-    planner reproduced, to compare with). options.grad_input, options.grad_weight: passes planned besides the forward
-    one. Raises PlanError, ShapeError, DTypeError, CapacityError, TargetError for wrong arguments, never because
-    something does not fit: then `fits` is False, and `shortfall` or `reason` says why.
+    dtype: "float16" or "float32", of W, X and Y. partials_dtype: of unreduced sums; default float32, with either
+    strategy (the published library's own default, with which it was measured). strategy: "quantile" (default) or
+    "popsparse" (the published planner reproduced, to compare with). options.grad_input, options.grad_weight: passes
+    planned besides the forward one. Raises PlanError, ShapeError, DTypeError, CapacityError, TargetError for wrong
+    arguments, never because something does not fit: then `fits` is False, and `shortfall` or `reason` says why.
     """
     if strategy not in DYNAMIC_STRATEGIES:
         raise PlanError(f"strategy {strategy!r} is unknown: expected one of {', '.join(DYNAMIC_STRATEGIES)}")
     machine = load_target(target)
-    partials = partials_dtype or (dtype if strategy == "popsparse" and block_size > 1 else "float32")
-    problem = Problem(m, k, n, block_size, dtype, partials)
+    problem = Problem(m, k, n, block_size, dtype, partials_dtype or "float32")
     blocks = _capacity(problem, density, capacity_blocks)
     chosen = options or PlanOptions()
     if strategy == "popsparse":

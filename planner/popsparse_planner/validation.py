@@ -11,14 +11,17 @@ import numpy as np
 from .cost import Cost
 from .dense import plan_dense
 from .dense_fit import load_dense_points
-from .measured import StaticPoint, load_static_points
+from .dynamic_fit import FITTED as DYNAMIC_COEFFICIENT
+from .dynamic_fit import known_rates
+from .measured import DYNAMIC_FILE, DynamicPoint, StaticPoint, load_dynamic_points, load_static_points
 from .static_fit import known_points
 from .target import Target, load_target
 
-SERIES = ("static_cycles", "static_speedup", "dense_float16", "dense_float32")
+SERIES = ("static_cycles", "static_speedup", "dynamic_rates", "dense_float16", "dense_float32")
 BOUNDS = {  # relative errors that a series must keep: (rms, median, largest); None: not bounded
     "static_cycles": (0.10, 0.07, 0.25),
     "static_speedup": (None, None, None),
+    "dynamic_rates": (0.15, None, None),
     "dense_float16": (0.08, None, None),
     "dense_float32": (0.08, None, None),
 }
@@ -27,7 +30,10 @@ _COVERED = 90  # percent of the measured points that lie in the predicted range
 
 @dataclass(frozen=True)
 class Comparison:
-    """One measured number beside the prediction: cycles, or a ratio for the speed-up; b is 0 for dense products."""
+    """One measured number beside the prediction: cycles, a ratio for the speed-up, FLOP/s for dynamic rates.
+
+    b is 0 for dense products. Dynamic rates are those of the best n; n is then that of the prediction.
+    """
 
     series: str
     b: int
@@ -107,16 +113,22 @@ def validate(
     *,
     folder: Union[str, Path, None] = None,
     points: Optional[Sequence[StaticPoint]] = None,
+    dynamic_points: Optional[Sequence[DynamicPoint]] = None,
 ) -> Validation:
-    """Predictions of the popsparse strategy and of the dense baseline beside every measured point.
+    """Predictions of the popsparse strategies and of the dense baseline beside every measured point.
 
-    folder: of the measurements (default: those that ship with the package). points: static points to use instead of
-    its static files. Published rates count multiplying and exchange, so `profiled_cycles` is compared.
+    folder: of the measurements (default: those that ship with the package); one without paper_lines.csv has no dynamic
+    series. points, dynamic_points: to use instead of its static and dynamic files. Published rates count multiplying
+    and exchange, so `profiled_cycles` is compared.
     """
     machine = load_target(target)
     static = load_static_points(folder) if points is None else tuple(points)
     dense = load_dense_points(None if folder is None else Path(folder) / "paper_dense.csv")
-    found = _static(static, machine) + [
+    if dynamic_points is None:
+        there = folder is None or (Path(folder) / DYNAMIC_FILE).exists()
+        dynamic_points = load_dynamic_points(folder) if there else ()
+    found = _static(static, machine) + _dynamic(dynamic_points, machine)
+    found += [
         Comparison(
             f"dense_{p.dtype}", 0, 1.0, p.m, p.n, p.measured_cycles, _dense_cycles(machine, p.m, p.k, p.n, p.dtype)
         )
@@ -143,6 +155,14 @@ def _static(points: Sequence[StaticPoint], target: Target) -> List[Comparison]:
         if point.speedup is not None:
             dense = _dense_cycles(target, point.m, point.m, point.n, "float16")
             found.append(Comparison("static_speedup", *where, point.speedup, dense / cycles))
+    return found
+
+
+def _dynamic(points: Sequence[DynamicPoint], target: Target) -> List[Comparison]:
+    found = []
+    for known in known_rates(points, target):
+        point, (n, flops) = known.point, known.best(target.model[DYNAMIC_COEFFICIENT])
+        found.append(Comparison("dynamic_rates", point.b, point.density, point.m, n, point.flops, flops))
     return found
 
 
@@ -173,23 +193,29 @@ def _breakdown(group: Sequence[Comparison]) -> Dict[str, Dict[str, Errors]]:
 
 
 def covering_errors(validation: Validation) -> Dict[str, float]:
-    """The error that nine of ten points keep: by coefficient name, static_error_b1 to b16 and dense_error."""
+    """The error that nine of ten points keep: by coefficient name, static_error_b1 and so on."""
     found = {}
     for b in (1, 4, 8, 16):
         group = [abs(one.error) for one in validation.of("static_cycles") if one.b == b]
         if group:
             found[f"static_error_b{b}"] = float(np.percentile(group, _COVERED))
-    dense = [abs(one.error) for name in SERIES[2:] for one in validation.of(name)]
-    if dense:
-        found["dense_error"] = float(np.percentile(dense, _COVERED))
+    others = {"dynamic_error": ("dynamic_rates",), "dense_error": ("dense_float16", "dense_float32")}
+    for coefficient, names in others.items():
+        group = [abs(one.error) for name in names for one in validation.of(name)]
+        if group:
+            found[coefficient] = float(np.percentile(group, _COVERED))
     return found
 
 
-def predicted_range(cost: Cost, target: Target, block_size: Optional[int]) -> Tuple[float, float]:
+def error_name(mode: str, block_size: Optional[int]) -> str:
+    """The coefficient with the error that nine of ten measured products of a mode keep; static: by block size."""
+    return f"static_error_b{block_size}" if mode == "static" else f"{mode}_error"
+
+
+def predicted_range(cost: Cost, target: Target, block_size: Optional[int], mode: str = "static") -> Tuple[float, float]:
     """(fewest, most) total cycles that nine of ten measurements would show; block_size None: a dense product.
 
     From the errors of uniform float16 patterns with m = k; for other products it is an extrapolation.
     """
-    name = "dense_error" if block_size is None else f"static_error_b{block_size}"
-    error = target.model[name]
+    error = target.model[error_name("dense" if block_size is None else mode, block_size)]
     return cost.total_cycles / (1 + error), cost.total_cycles / (1 - error)

@@ -22,7 +22,7 @@ _MARKS = {
 
 def scatter_svg(found: Validation) -> str:
     """The picture: both axes logarithmic, the line of equality, and lines at +-25%; each mark has a tooltip."""
-    points = [one for one in found.comparisons if one.series != "static_speedup"]
+    points = [one for one in found.comparisons if one.series not in ("static_speedup", "dynamic_rates")]
     low, high = _decades(points)
     errors = found.series.get("static_cycles")
     title = f"Predicted against measured cycles on {found.target}"

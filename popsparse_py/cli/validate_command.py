@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Union
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from popsparse_planner import PlanError
-from popsparse_planner.measured import load_static_points
-from popsparse_planner.static_fit import LARGEST_HELD_OUT_RMS, StaticFit, fit_static
+from popsparse_planner import PlanError, Target, dynamic_fit, static_fit
+from popsparse_planner.dynamic_fit import DynamicFit, fit_dynamic
+from popsparse_planner.measured import load_dynamic_points, load_static_points
+from popsparse_planner.static_fit import StaticFit, fit_static
 from popsparse_planner.validation import BOUNDS, Errors, Validation, covering_errors, validate
 
 from ..plans import chip
@@ -22,9 +23,16 @@ from .scatter import scatter_svg
 _TITLES = {
     "static_cycles": "static FP16, cycles",
     "static_speedup": "static FP16, speed-up over dense",
+    "dynamic_rates": "dynamic FP16, best TFLOP/s",
     "dense_float16": "dense FP16, cycles",
     "dense_float32": "dense FP32, cycles",
 }
+_FORMS = {"static_speedup": (1.0, ",.2f"), "dynamic_rates": (1e12, ",.2f")}  # (unit, format); else cycles
+_FITS = {  # key of the JSON, and what the rms error of points held out may be
+    "static": ("fit", static_fit.LARGEST_HELD_OUT_RMS),
+    "dynamic": ("dynamic_fit", dynamic_fit.LARGEST_HELD_OUT_RMS),
+}
+Fit = Union[StaticFit, DynamicFit]
 
 
 def execute(request: ValidateRequest) -> int:
@@ -34,21 +42,35 @@ def execute(request: ValidateRequest) -> int:
     with output.progress("predicting the measured products"):
         found = validate(target, folder=request.data)
     broken = found.broken_bounds()
-    fitted: Optional[StaticFit] = None
+    fits: Dict[str, Fit] = {}
     if request.fit:
-        try:
-            with output.progress("fitting"):
-                fitted = fit_static(target, points=load_static_points(request.data))
-        except PlanError as error:
-            broken.append(str(error))
+        with output.progress("fitting"):
+            fits = _fits(request, target, found, broken)
     if request.plot is not None:
         request.plot.write_text(scatter_svg(found), encoding="utf-8")
     fields: Dict[str, Any] = {"schema": "popsparse.cli.validate/1", "ok": not broken, "broken": broken}
     fields.update(found.to_dict(), covering_errors=covering_errors(found))
-    if fitted is not None:
-        fields["fit"] = dict(asdict(fitted), largest_held_out_rms=LARGEST_HELD_OUT_RMS)
-    output.show(verdict(found, broken), fields, *_views(found, fitted))
+    for mode, fitted in fits.items():
+        fields[_FITS[mode][0]] = dict(asdict(fitted), largest_held_out_rms=_FITS[mode][1])
+    output.show(verdict(found, broken), fields, *_views(found), *(_fit_table(*one) for one in fits.items()))
     return 1 if broken else 0
+
+
+def _fits(request: ValidateRequest, target: Target, found: Validation, broken: List[str]) -> Dict[str, Fit]:
+    """The fits that hold, by mode; what does not hold is added to `broken`. No dynamic one without its series."""
+    made: Dict[str, Callable[[], Fit]] = {
+        "static": lambda: fit_static(target, points=load_static_points(request.data)),
+        "dynamic": lambda: fit_dynamic(target, points=load_dynamic_points(request.data)),
+    }
+    fits: Dict[str, Fit] = {}
+    for mode, make in made.items():
+        if mode == "dynamic" and "dynamic_rates" not in found.series:
+            continue
+        try:
+            fits[mode] = make()
+        except PlanError as error:
+            broken.append(f"{mode}: {error}")
+    return fits
 
 
 def verdict(found: Validation, broken: List[str]) -> str:
@@ -59,16 +81,13 @@ def verdict(found: Validation, broken: List[str]) -> str:
     return f"within the bounds: {', '.join(parts)}"
 
 
-def _views(found: Validation, fitted: Optional[StaticFit]) -> List[RenderableType]:
-    views: List[RenderableType] = [
+def _views(found: Validation) -> List[RenderableType]:
+    return [
         Text(f"predicted against measured on {found.target}; errors are relative, of predicted / measured - 1"),
         _series_table(found),
         *(_group_table(found, name) for name in found.series),
         _worst_table(found),
     ]
-    if fitted is not None:
-        views.append(_fit_table(fitted))
-    return views
 
 
 def _series_table(found: Validation) -> Table:
@@ -99,14 +118,14 @@ def _worst_table(found: Validation) -> Table:
     table = new_table("Worst cells", "series", "product", "measured", "predicted", "error")
     for series in found.series:
         for one in found.worst(series):
-            digits = ",.2f" if series == "static_speedup" else ",.0f"
-            numbers = (format(one.measured, digits), format(one.predicted, digits), f"{one.error:+.1%}")
+            unit, digits = _FORMS.get(series, (1.0, ",.0f"))
+            numbers = (*(format(value / unit, digits) for value in (one.measured, one.predicted)), f"{one.error:+.1%}")
             table.add_row(_TITLES[series], one.name, *numbers)
     return table
 
 
-def _fit_table(fitted: StaticFit) -> Table:
-    title = f"Fit: {fitted.rms:.1%} rms on the points fitted, {fitted.held_out_rms:.1%} on points held out"
+def _fit_table(mode: str, fitted: Fit) -> Table:
+    title = f"Fit, {mode}: {fitted.rms:.1%} rms on the points fitted, {fitted.held_out_rms:.1%} on points held out"
     table = new_table(title, "coefficient", "value")
     for name, value in fitted.coefficients.items():
         table.add_row(name, f"{value:.4g}")

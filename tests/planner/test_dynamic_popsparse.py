@@ -82,7 +82,9 @@ def test_every_published_plan_is_reproduced_in_every_column():
     ],
 )
 def test_forward_only_plans(size, n, block_size, grid, bucket, cycles, temp_bytes):
-    choice = search_published_dynamic(size, size, n, block_size, Fraction(1, 16), target=TARGET)
+    partials = "float32" if block_size == 1 else "float16"
+    made = {"target": TARGET, "partials_dtype": partials}
+    choice = search_published_dynamic(size, size, n, block_size, Fraction(1, 16), **made)
     assert (choice.px, choice.py, choice.pz) == grid
     assert (choice.nz_elems_per_bucket, choice.meta_fwd, choice.meta_grad_a) == (*bucket, 0)
     assert (choice.cost_cycles, choice.cost_temp_bytes) == (cycles, temp_bytes)

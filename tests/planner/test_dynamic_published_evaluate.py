@@ -1,23 +1,21 @@
 """Published dynamic plans under the project's cost model, against the measured rates and by their parts."""
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-import popsparse_planner
 from popsparse_planner.dynamic.popsparse import search_published_dynamic
 from popsparse_planner.dynamic.published_evaluate import evaluate_published_dynamic
 from popsparse_planner.dynamic.published_load import spill_probability, uniform_load
 from popsparse_planner.dynamic.published_spills import Capacity, place_published
+from popsparse_planner.dynamic_fit import AS_MEASURED, FITTED, fit_dynamic, known_rates
+from popsparse_planner.dynamic_search import plan_dynamic
+from popsparse_planner.errors import PlanError
+from popsparse_planner.measured import DynamicPoint, load_dynamic_points
 from popsparse_planner.pattern import BlockPattern
 from popsparse_planner.problem import PlanOptions, Problem
 from popsparse_planner.target import load_target
 
 TARGET = load_target("bow")
-COLUMNS = (4, 16, 64, 256, 1024, 2048, 4096, 8192)
-AS_MEASURED = PlanOptions(grad_input=True)  # the published product plans grad-input and runs forward
 
 
 def _evaluate(size, n, block_size, density, options=AS_MEASURED, partials_dtype="float32"):
@@ -28,41 +26,44 @@ def _evaluate(size, n, block_size, density, options=AS_MEASURED, partials_dtype=
     return choice, evaluate_published_dynamic(problem, blocks, choice, TARGET, options)
 
 
-def _measured():
-    """(size, block size, density) -> FLOP/s: each point of the dynamic series once."""
-    points = {}
-    path = Path(popsparse_planner.__file__).parent / "data" / "paper_lines.csv"
-    with path.open() as lines:
-        for row in csv.DictReader(lines):
-            if row["method"] == "dynamic_sparse":
-                value = float(row["x_value"])
-                block_size = int(value) if row["x_name"] == "block_size" else int(row["b"])
-                density = value if row["x_name"] == "density" else 1 / 16
-                points[int(row["m"]), block_size, density] = float(row["flops"])
-    return points
+@pytest.fixture(scope="module")
+def known():
+    return known_rates(load_dynamic_points(), TARGET)
 
 
-def _best_rate(size, block_size, density):
-    rates = []
-    for n in COLUMNS:
-        choice, evaluation = _evaluate(size, n, block_size, density)
-        if choice.ok and evaluation.memory.fits:
-            rates.append(2 * density * size * size * n * TARGET.clock_hz / evaluation.cost.profiled_cycles)
-    return max(rates)
+def test_measured_rates_are_read_once_each():
+    points = load_dynamic_points()
+    assert len(points) == 8 and len({point[:3] for point in points}) == 8
+    twice = next(point for point in points if point[:3] == (1, 1 / 16, 4096))
+    assert twice.flops == pytest.approx((5.9364e12 + 5.9362e12) / 2)
 
 
-def test_measured_dynamic_rates_are_predicted():
-    points = _measured()
-    errors = {point: _best_rate(*point) / flops - 1 for point, flops in points.items()}
-    assert len(points) == 8
-    assert np.sqrt(np.mean(np.square(list(errors.values())))) <= 0.12, errors  # 0.101 when it was fitted
-    assert max(map(abs, errors.values())) <= 0.2, errors
+def test_measured_dynamic_rates_are_predicted(known):
+    """With the defaults of plan_dynamic: float32 partials, as the published library."""
+    errors = np.array([one.error(TARGET.model[FITTED]) for one in known])
+    assert np.sqrt(np.mean(errors**2)) <= 0.12, errors  # 0.102 when it was fitted
+    assert np.abs(errors).max() <= 0.2, errors
+    plan = plan_dynamic(512, 512, 8192, block_size=16, density=1 / 16, strategy="popsparse", options=AS_MEASURED)
+    one = next(one for one in known if one.point.m == 512)
+    coefficient, n = TARGET.model[FITTED], plan.problem.n
+    at_n = one.rates(coefficient)[one.columns.tolist().index(n)]
+    assert at_n == pytest.approx(plan.flops * TARGET.clock_hz / plan.cost.profiled_cycles)
+
+
+def test_the_fit_finds_the_targets_coefficient_and_minds_held_out_points(known):
+    fitted = fit_dynamic(TARGET, known=known)
+    assert fitted.coefficients == {FITTED: pytest.approx(TARGET.model[FITTED])}
+    assert fitted.rms < fitted.held_out_rms <= 0.13
+    with pytest.raises(PlanError, match=r"fit refused: held-out points are off by 11\.\d% rms, more than 5.0%"):
+        fit_dynamic(TARGET, known=known, largest_held_out_rms=0.05)
+    with pytest.raises(PlanError, match="2 points cannot be dealt to 8 folds"):
+        fit_dynamic(TARGET, known=known[:2])
 
 
 def test_rates_that_were_not_fitted_are_predicted():
     """b = 8 and b = 16, density 1/16, 4096: popsparse-dynamic 10; 1.9 times dense, paper-measurements 5."""
-    assert abs(_best_rate(4096, 8, 1 / 16) / 21.4e12 - 1) <= 0.1
-    assert abs(_best_rate(4096, 16, 1 / 16) / (1.9 * 14.284e12) - 1) <= 0.1
+    others = [DynamicPoint(8, 1 / 16, 4096, 21.4e12), DynamicPoint(16, 1 / 16, 4096, 1.9 * 14.284e12)]
+    assert all(abs(one.error(TARGET.model[FITTED])) <= 0.1 for one in known_rates(others, TARGET))
 
 
 def test_steps_add_up_to_the_cost():

@@ -81,8 +81,7 @@ def test_popsparse_is_the_published_choice():
     plan = small_plan(strategy="popsparse", options=PlanOptions(grad_input=True))
     assert plan.published.ok
     assert plan.grid == (plan.published.px, plan.published.py, plan.published.pz)
-    assert plan.problem.partials_dtype == "float16"
-    assert small_plan(strategy="popsparse", block_size=1).problem.partials_dtype == "float32"
+    assert plan.problem.partials_dtype == "float32"  # the published library's own default, as it was measured
     assert plan.published_cost == plan.published.cost_cycles
     assert "published estimate" in plan.explain()
     with pytest.raises(PlanError, match="strategy 'popsparse' is a baseline to compare with"):

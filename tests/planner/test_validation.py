@@ -8,7 +8,7 @@ import pytest
 from popsparse_planner import BlockPattern, FormatError, PlanError, load_target, plan_dense, plan_static
 from popsparse_planner.benchmark_pattern import benchmark_pattern, shuffled_positions
 from popsparse_planner.cost import Cost, layout_cost, second_stage_cost
-from popsparse_planner.measured import StaticPoint, load_static_points
+from popsparse_planner.measured import StaticPoint, load_dynamic_points, load_static_points
 from popsparse_planner.partition import Cut, Partition
 from popsparse_planner.static.multicast import passing_columns
 from popsparse_planner.static.work import CutWork, cut_work
@@ -29,7 +29,7 @@ def test_shipped_points_leave_out_what_was_not_measured() -> None:
 
 def test_a_file_without_its_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "paper_static_cycles.csv").write_text("b,density\n1,0.25\n")
-    with pytest.raises(FormatError, match=r"cannot read static measurements from .*paper_static_cycles\.csv"):
+    with pytest.raises(FormatError, match=r"cannot read measurements from .*paper_static_cycles\.csv"):
         load_static_points(tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_known_points_cost_what_plans_cost() -> None:
 
 
 def test_small_products_lie_within_the_bounds() -> None:
-    found = validate(TARGET, points=SMALL)
+    found = validate(TARGET, points=SMALL, dynamic_points=())
     static = found.series["static_cycles"]
     assert static.points > 15
     assert static.rms < 0.12 and static.median < 0.09 and static.worst < 0.25
@@ -122,7 +122,7 @@ def test_small_products_lie_within_the_bounds() -> None:
 
 
 def test_broken_bounds_are_named() -> None:
-    broken = validate(TARGET, points=[SMALL[0]._replace(cycles=1e6)]).broken_bounds()
+    broken = validate(TARGET, points=[SMALL[0]._replace(cycles=1e6)], dynamic_points=()).broken_bounds()
     assert "static_cycles: rms error 9" in broken[0] and "exceeds 10%" in broken[0]
 
 
@@ -157,6 +157,6 @@ def test_nine_of_ten_lie_in_the_predicted_range() -> None:
 
 
 def test_covering_errors_name_the_target_coefficients() -> None:
-    found = covering_errors(validate(TARGET, points=SMALL))
-    assert set(found) == {"static_error_b8", "static_error_b16", "dense_error"}
+    found = covering_errors(validate(TARGET, points=SMALL, dynamic_points=load_dynamic_points()[4:5]))
+    assert set(found) == {"static_error_b8", "static_error_b16", "dynamic_error", "dense_error"}
     assert set(found) < {key[len("model.") :] for key in TARGET.facts if key.startswith("model.")}

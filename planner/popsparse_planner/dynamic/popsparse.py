@@ -97,7 +97,7 @@ def search_published_dynamic(
     *,
     target: Target,
     dtype: str = "float16",
-    partials_dtype: Optional[str] = None,  # None: float32 for single values, dtype for blocks (popsparse-dynamic 1)
+    partials_dtype: str = "float32",  # as the published library: its option partialsType is float unless it is set
     options: Optional[PlanOptions] = None,
 ) -> PublishedDynamicChoice:
     """The choice of the published planner for any pattern of that density, or its refusal with the reason.
@@ -105,8 +105,6 @@ def search_published_dynamic(
     m and k count with their padding to whole blocks. Raises PlanError for a density outside (0, 1], blocks that the
     grid has not, n that its codelets cannot take, or single values with float16 partials.
     """
-    if partials_dtype is None:
-        partials_dtype = "float32" if block_size == 1 else dtype
     problem, options = Problem(m, k, n, block_size, dtype, partials_dtype), options or PlanOptions()
     density = _checked_density(problem, density_or_blocks)
     methods = _methods(problem, options)

@@ -5,9 +5,8 @@ of the Pz tiles that share its cell, multiplies, takes part in the propagation s
 its partials to where they are summed. Steps are charged with what the fullest tile really does: the published
 estimate (`cost_cycles` of a choice) takes every tile for the mean one and propagation for free.
 
-Against the 8 measured dynamic rates (data/paper_lines.csv, FP16, best n in 4 ... 8192 that fits), with the library's
-default of float32 partials and grad-input planned: rms error 10%, 11% leaving each out. One coefficient is fitted,
-dynamic_partials_cycles_per_byte; without it the error is 21%. With float16 partials for blocks, which were not
+`popsparse validate` compares it with the measured dynamic rates (dynamic_fit.py): one coefficient is fitted,
+dynamic_partials_cycles_per_byte; without it the rms error is 21%. With float16 partials for blocks, which were not
 measured, predicted rates are up to three times as high.
 """
 
