@@ -17,7 +17,7 @@ MAX_FUNCTION_LINES = 60
 # Rows stand on those above them and on the same row; a name is a module or a package with all that is in it.
 PLANNER_ORDER = (
     ("errors",),
-    ("json_data", "explain", "explain_dynamic", "measured"),
+    ("json_data", "explain", "explain_dynamic", "measured", "ideas"),
     ("target",),
     ("pattern", "pattern_kinds", "benchmark_pattern"),
     ("problem",),

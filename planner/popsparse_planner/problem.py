@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .errors import DTypeError, PlanError, ShapeError
+from .ideas import IDEAS
 
 DTYPES = ("float16", "float32")
 BLOCK_SIZES = (1, 4, 8, 16)  # those with a codelet on the IPU
@@ -85,6 +86,7 @@ class PlanOptions:
     grad_input, grad_weight: passes planned besides the forward one (dynamic).
     max_serial_passes: most passes over n that the balanced strategy may make; None: as many as n has grains.
     seed: of every random choice of a search.
+    without: ideas of the balanced static plan to do without, names of IDEAS (ideas.py); an ablation leaves them out.
     """
 
     available_memory_proportion: float = 0.6
@@ -93,6 +95,7 @@ class PlanOptions:
     grad_weight: bool = False
     max_serial_passes: Optional[int] = None
     seed: int = 0
+    without: Tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         share = self.available_memory_proportion
@@ -104,10 +107,14 @@ class PlanOptions:
             )
         if self.max_serial_passes is not None and self.max_serial_passes < 1:
             raise PlanError(f"max_serial_passes must be at least 1, got {self.max_serial_passes}")
+        object.__setattr__(self, "without", tuple(self.without))
+        unknown = sorted(set(self.without) - set(IDEAS))
+        if unknown:
+            raise PlanError(f"without: unknown {', '.join(map(repr, unknown))}; expected some of {', '.join(IDEAS)}")
 
     def to_dict(self) -> Dict[str, Any]:
         """JSON-safe fields."""
-        return asdict(self)
+        return dict(asdict(self), without=list(self.without))
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> PlanOptions:

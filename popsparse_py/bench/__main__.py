@@ -1,4 +1,7 @@
-"""`python -m popsparse_py.bench`: prints each measurement beside its bound; `readme` writes the README's table."""
+"""`python -m popsparse_py.bench`: prints each measurement beside its bound.
+
+`plans` compares static plans over the published grid; `readme` writes the README's tables.
+"""
 
 from pathlib import Path
 from typing import List
@@ -7,7 +10,7 @@ import typer
 from rich.table import Table
 
 from ..cli.output import Output, new_table
-from . import dynamic, readme, startup, static
+from . import dynamic, plans_command, readme, startup, static
 from .measure import Measurement, measure
 
 # No `from __future__ import annotations` here: below Python 3.10 typer reads the annotations as they stand.
@@ -32,6 +35,17 @@ def bench(
         verdict = f"over: {'; '.join(over)}" if over else "all within their bounds"
         fields = {"schema": "popsparse.bench/1", "measurements": [one.to_dict() for one in results]}
         output.show(verdict, fields, _table(results))
+
+
+@app.command("plans")
+def compare_plans(
+    *,
+    quick: bool = typer.Option(False, "--quick", help="A dozen cells instead of the whole published grid."),
+    jobs: int = typer.Option(1, "-j", "--jobs", min=1, help="Processes; more than one needs joblib."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
+) -> None:
+    """Balanced against popsparse plans on the published grid and on uneven patterns, and what each idea brings."""
+    plans_command.execute(quick=quick, jobs=jobs, as_json=as_json)
 
 
 @app.command("readme")

@@ -18,7 +18,7 @@ from ..pattern import BlockPattern
 from ..problem import PlanOptions, Problem, column_grain, item_bytes
 from ..target import Target
 from .choices import Choice, ChoiceSpace, Ranked
-from .cuts import CUT_KINDS, WHOLE_ROWS
+from .cuts import WHOLE_ROWS
 from .evaluate import Evaluation, StaticModel
 from .tile_memory import FEW_SAMPLES
 
@@ -55,7 +55,7 @@ class BalancedSearch:
 
     def __init__(self, pattern: BlockPattern, problem: Problem, target: Target, options: PlanOptions) -> None:
         self.pattern, self.problem, self.target, self.options = pattern, problem, target, options
-        self.space = ChoiceSpace(pattern, problem, target)
+        self.space = ChoiceSpace(pattern, problem, target, options)
         self.model = StaticModel(pattern, problem, target)
         self.tried: Dict[Choice, Tried] = {}
         self.seen: Set[Choice] = set()
@@ -69,6 +69,8 @@ class BalancedSearch:
     def run(self, published: Optional[Partition] = None) -> List[Tried]:
         """All candidates, best first; `published`: the published partitioner's choice, if it has one."""
         baseline = [] if published is None else self._published(published)
+        if baseline and "own grid" in self.options.without:
+            return self._settled([], baseline)
         ranked = self.space.ranked(1)
         if not self._homes_fit():  # nothing can fit: one candidate shows by how much
             self._evaluate(ranked[0].choice)
@@ -106,10 +108,10 @@ class BalancedSearch:
     def _seeds(self, ranked: List[Ranked], count: int) -> List[Choice]:
         """About `count` choices: of every kind of cut the cheapest ones that differ in their parts of n."""
         self.estimates.update((one.choice, one.cycles) for one in ranked)
-        best: Dict[str, Dict[int, Choice]] = {kind: {} for kind in CUT_KINDS}
+        best: Dict[str, Dict[int, Choice]] = {kind: {} for kind in self.space.kinds}
         for one in ranked:
             best[one.choice.cut].setdefault(one.choice.parts, one.choice)
-        each = max(1, count // len(CUT_KINDS))
+        each = max(1, count // len(self.space.kinds))
         return [choice for same in zip(*(list(of.values())[:each] for of in best.values())) for choice in same]
 
     def _explore(self, ranked: List[Ranked], budget: int) -> None:
@@ -204,7 +206,7 @@ class BalancedSearch:
     def _sums_matter(self, at_home: Evaluation) -> bool:
         """Whether another place for the sums could make this the best candidate."""
         sums = sum(step.cycles * step.repeats for step in at_home.steps if step.name in ("partials", "reduce"))
-        shared = any(step.name == "reduce" for step in at_home.steps)
+        shared = any(step.name == "reduce" for step in at_home.steps) and "place of sums" not in self.options.without
         best = self._best().evaluation
         return shared and not (best.fits and best.cost.total_cycles < at_home.cost.total_cycles - sums)
 
@@ -218,8 +220,11 @@ class BalancedSearch:
     def _published(self, published: Partition) -> List[Tried]:
         """The published partitioner's choice as it is, and with its values kept where they are used."""
         tried, grid = [], (published.qm, published.qk, published.num_parts)
-        resident = replace(published, values="resident", row_split="balanced")
-        kept = [replace(resident, reduce_at=place) for place in ("home", "sources")]
+        without = self.options.without
+        values = published.values if "resident values" in without else "resident"
+        split = "consecutive" if "worker split" in without or values == "broadcast" else "balanced"
+        places = ("sources",) if "place of sums" in without else ("home", "sources")
+        kept = [replace(published, values=values, row_split=split, reduce_at=place) for place in places]
         for partition in (published, *kept):
             name = f"as the published partitioner, values {partition.values}, sums at {partition.reduce_at}"
             tried.append(Tried(name, grid, 1, None, partition, self.model.evaluate(partition)))

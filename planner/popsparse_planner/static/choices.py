@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ..codelet_cycles import block_vertex_cycles, element_row_slots
 from ..layout import WORKERS
 from ..partition import Partition, even_bounds
 from ..pattern import BlockPattern
-from ..problem import Problem, column_grain
+from ..problem import PlanOptions, Problem, column_grain
 from ..target import Target
 from .cuts import CUT_KINDS, banded_cut
 from .estimate import estimated_bytes, estimated_total, expected_load
@@ -45,10 +45,14 @@ class Ranked(NamedTuple):
 
 
 class ChoiceSpace:
-    """All choices for one pattern, problem and target."""
+    """All choices for one pattern, problem and target, less the ideas that `options` do without."""
 
-    def __init__(self, pattern: BlockPattern, problem: Problem, target: Target) -> None:
+    def __init__(
+        self, pattern: BlockPattern, problem: Problem, target: Target, options: Optional[PlanOptions] = None
+    ) -> None:
         self.pattern, self.problem, self.target = pattern, problem, target
+        self.without = (options or PlanOptions()).without
+        self.kinds = ("even",) if "whole rows" in self.without else CUT_KINDS
 
     def axes(self, passes: int) -> Tuple[np.ndarray, np.ndarray]:
         """Parts of n that differ in their widest part, and bands of k in steps of about a third."""
@@ -67,7 +71,7 @@ class ChoiceSpace:
         columns = (-(-pass_grains // parts) * grain)[:, None].astype(np.float64)
         tiles = (self.target.tiles // parts)[:, None].astype(np.float64)
         scored: List[Ranked] = []
-        for kind in CUT_KINDS:
+        for kind in self.kinds:
             load = expected_load(self.pattern, tiles, bands[None, :].astype(np.float64), kind)
             cycles = estimated_total(self.pattern, self.problem, self.target, load, columns, passes)
             size = estimated_bytes(self.problem, self.target, load, columns, passes)
@@ -88,7 +92,7 @@ class ChoiceSpace:
         for value in sorted({1, *_around(bands, choice.bands)}):  # one band: with whole rows nothing is left to sum
             if choice.parts * value <= self.target.tiles:
                 yield replace(choice, bands=value)
-        for kind in CUT_KINDS:
+        for kind in self.kinds:
             if kind != choice.cut:
                 yield replace(choice, cut=kind)
 
@@ -102,10 +106,16 @@ class ChoiceSpace:
             part_cut=np.zeros(choice.parts, dtype=np.int32),
             part_first_tile=np.arange(choice.parts) * tiles,
             n_bounds=pass_bounds(self.problem, choice.passes, choice.parts),
+            values=self.value_place(choice.parts),
             reduce_at=choice.reduce_at,
+            row_split="consecutive" if "worker split" in self.without else "",
             qm=max(1, int(np.bincount(cut.run_band, minlength=1).max())),
             qk=max(1, cut.num_bands),
         )
+
+    def value_place(self, parts: int) -> str:
+        """Where the values of a choice with so many parts of n live."""
+        return "broadcast" if "resident values" in self.without and parts > 1 else "resident"
 
     def _weights(self, choice: Choice) -> Tuple[float, float]:
         """Cycles of a block and of a row on a tile of this choice."""
