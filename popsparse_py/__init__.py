@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
 
     from .formats import BlockSparseMatrix, magnitude_prune
+    from .nn import DynamicSparseLinear, StaticSparseLinear
     from .ops import Result, get_num_threads, linear, run, sddmm, set_num_threads, spmm, targets, use_target
     from .plans import plan
 
@@ -44,6 +45,7 @@ __all__ = [
     "DTypeError",
     "DensePlan",
     "DynamicPlan",
+    "DynamicSparseLinear",
     "FormatError",
     "PatternError",
     "PlanError",
@@ -53,6 +55,7 @@ __all__ = [
     "Result",
     "ShapeError",
     "StaticPlan",
+    "StaticSparseLinear",
     "Target",
     "TargetError",
     "TargetUnavailableError",
@@ -86,6 +89,7 @@ _HOMES: Dict[str, Tuple[str, ...]] = {  # module -> the names above that it hold
         "targets",
         "use_target",
     ),
+    "popsparse_py.nn": ("DynamicSparseLinear", "StaticSparseLinear"),
     "popsparse_py.plans": ("plan",),
 }
 

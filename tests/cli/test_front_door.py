@@ -1,6 +1,9 @@
 """popsparse_py.plan, and the public names."""
 
+import subprocess
+import sys
 from fractions import Fraction
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -17,8 +20,15 @@ def test_public_names_are_there_and_few() -> None:
     assert len(set(ps.__all__)) == len(ps.__all__)
     assert 20 <= len(ps.__all__) <= 36
     for name in ps.__all__:
-        assert getattr(ps, name) is not None
+        if find_spec("torch") or "SparseLinear" not in name:
+            assert getattr(ps, name) is not None
         assert name in dir(ps)
+
+
+def test_layers_say_that_they_need_torch() -> None:
+    hide = "import sys; sys.modules['torch'] = None; import popsparse_py; popsparse_py.StaticSparseLinear"
+    done = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True)
+    assert "ImportError: popsparse_py.nn needs torch" in done.stderr
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

@@ -1,0 +1,56 @@
+"""Tensors that follow the blocks of a layer when its pattern changes."""
+
+from __future__ import annotations
+
+from typing import Any, List
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from popsparse_planner.errors import PlanError
+from popsparse_planner.pattern import BlockPattern
+
+
+def sources(old: BlockPattern, new: BlockPattern, slots: int) -> np.ndarray:
+    """int64 (slots): the slot of `old` that holds the block of each slot of `new`, -1 where there is none."""
+    kb = old.block_grid[1]
+    before, after = (p.rows.astype(np.int64) * kb + p.cols for p in (old, new))
+    found = np.full(slots, -1, dtype=np.int64)
+    if len(before):
+        places = np.minimum(np.searchsorted(before, after), len(before) - 1)
+        found[: len(after)] = np.where(before[places] == after, places, -1)
+    return found
+
+
+@torch.no_grad()
+def move(tensor: Tensor, source: np.ndarray) -> None:
+    """tensor (slots, ...) in place: slot i gets what slot source[i] had, 0 where source[i] is -1."""
+    index = torch.from_numpy(source).to(tensor.device)
+    moved = tensor.index_select(0, index.clamp(min=0))
+    moved[index < 0] = 0
+    tensor.copy_(moved)
+
+
+def states_of(values: torch.nn.Parameter, optimizer: Any) -> List[Tensor]:
+    """The tensors of an optimizer's state for `values` that have a slot per block.
+
+    PlanError if the optimizer does not have `values`, or keeps something for them that cannot follow blocks.
+    """
+    if optimizer is None:
+        return []
+    if not any(values is parameter for group in optimizer.param_groups for parameter in group["params"]):
+        raise PlanError(
+            "the optimizer does not have this layer's values: hand in the one that was built with layer.parameters()"
+        )
+    found = []
+    for name, state in optimizer.state.get(values, {}).items():
+        if not isinstance(state, Tensor) or state.dim() == 0:
+            continue
+        if state.shape[0] != values.shape[0]:
+            raise PlanError(
+                f"the optimizer's {name} has shape {tuple(state.shape)}: it cannot follow blocks, as its first "
+                f"dimension is not the {values.shape[0]} slots"
+            )
+        found.append(state)
+    return found

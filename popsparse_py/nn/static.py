@@ -1,0 +1,67 @@
+"""The layer whose pattern is fixed when it is built."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from popsparse_planner.errors import PatternError
+from popsparse_planner.pattern import BlockPattern
+
+from .arguments import checked_features, layer_pattern
+from .layer import BlockSparseLinear, pattern_of
+
+
+class StaticSparseLinear(BlockSparseLinear):
+    """y = x W^T + bias with a fixed block pattern; every slot of values holds a block of it.
+
+    density: of uniform random blocks, 1/16 by default; block_size: 16 by default; pattern: instead of both.
+    Raises ShapeError, PatternError, DTypeError.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        density: Any = None,
+        block_size: Optional[int] = None,
+        pattern: Optional[BlockPattern] = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        m, k = checked_features(out_features, "out_features"), checked_features(in_features, "in_features")
+        fixed = layer_pattern(m, k, density, block_size, pattern)
+        super().__init__(fixed, fixed.nnz_blocks, bias, device, dtype)
+        self._pattern = fixed
+        self._reset(fixed)
+
+    @property
+    def pattern(self) -> BlockPattern:
+        """Where the blocks lie."""
+        return self._pattern
+
+    def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *rest: Any) -> None:
+        errors: List[str] = rest[-1]
+        row, col = state_dict.get(f"{prefix}row"), state_dict.get(f"{prefix}col")
+        if row is not None and col is not None:
+            problem = self._difference(row, col)
+            if problem:
+                errors.append(f"{prefix[:-1] or type(self).__name__}: {problem}")
+                return
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _difference(self, row: Any, col: Any) -> str:
+        """What is wrong with blocks at row, col for this layer, "" if they are its pattern."""
+        mine, b = self._pattern, self.block_size
+        try:
+            theirs = pattern_of(row, col, mine.shape, b)
+        except PatternError as error:
+            return f"the state dict's row and col are no pattern of {mine.shape} in blocks of {b}: {error}"
+        if theirs == mine:
+            return ""
+        return (
+            f"the state dict has another pattern: {theirs.nnz_blocks} blocks, {(theirs & mine).nnz_blocks} of them "
+            f"among the {mine.nnz_blocks} of this layer, and a static layer keeps its own. Build it with "
+            f"pattern=BlockPattern({mine.shape}, {b}, row, col), or load into a DynamicSparseLinear"
+        )

@@ -1,0 +1,59 @@
+"""The product that layers call: checks, autocast, and the shortest way to the kernels."""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+import torch
+from torch import Tensor
+
+from popsparse_planner.errors import DTypeError, ShapeError, TargetUnavailableError
+
+from . import operators
+
+KERNEL_DEVICES = ("cpu", "meta")
+
+
+def linear(
+    x: Tensor,  # (..., k)
+    values: Tensor,  # (slots, b, b) dtype of x
+    bias: Optional[Tensor],  # (m)
+    row: Tensor,  # (slots) int32
+    col: Tensor,  # (slots) int32
+    nnz: Optional[Tensor],  # () int32, None: every slot counts
+    shape: Tuple[int, int],  # (m, k)
+) -> Tensor:
+    """x W^T + bias, (..., m), with gradients of x, values and bias.
+
+    Under torch.autocast x, values and bias are converted as those of nn.Linear are. float16 and bfloat16 are summed in
+    float32; float64 is computed by torch's own operations. Raises ShapeError, DTypeError, PatternError, and
+    TargetUnavailableError for a device without kernels.
+    """
+    m, k = shape
+    if x.dim() == 0 or x.shape[-1] != k:
+        raise ShapeError(f"x has shape {tuple(x.shape)}: expected (..., {k}), as W is {m} x {k}", expected=k)
+    device = x.device.type
+    if device in KERNEL_DEVICES[:1] and torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        x, values, bias = x.to(dtype), values.to(dtype), bias if bias is None else bias.to(dtype)
+    if x.dtype != values.dtype or x.device != values.device or device not in KERNEL_DEVICES:
+        _refuse(x, values)
+    rows = x if x.dim() == 2 else x.reshape(-1, k)
+    y: Tensor = operators.linear(rows, values, bias, row, col, nnz, m)
+    return y if x.dim() == 2 else y.reshape(*x.shape[:-1], m)
+
+
+def _refuse(x: Tensor, values: Tensor) -> None:
+    if x.device != values.device:
+        raise TargetUnavailableError(
+            f"x is on {x.device}, the layer on {values.device}: move one of them with .to({str(x.device)!r})"
+        )
+    if x.device.type not in KERNEL_DEVICES:
+        raise TargetUnavailableError(
+            f"there are no kernels for tensors on {x.device}: expected {' or '.join(KERNEL_DEVICES)}; move layer and x "
+            "with .to('cpu')"
+        )
+    raise DTypeError(
+        f"x has dtype {x.dtype}, the layer {values.dtype}: use x.to({values.dtype}), or run under torch.autocast",
+        dtype=str(x.dtype),
+    )
