@@ -84,6 +84,7 @@ inline cpu::Pattern patternFrom(std::int64_t rows, std::int64_t columns, std::in
   pattern.offsets = column<std::int64_t>(offsets, "row offsets");
   pattern.blockColumn = column<std::int32_t>(blockColumn, "block columns");
   pattern.check();
+  pattern.cutBands();
   return pattern;
 }
 

@@ -63,32 +63,6 @@ struct SampleJob {
   bool accumulate;
 };
 
-constexpr std::int64_t kOuterColumns = 64; // most columns of an OuterJob: its dy has to stay in the first-level cache
-constexpr std::int32_t kRowsAsTheyLie = -1;
-
-// The same for the blocks of one block row, from a panel of x that GatherBlocksJob made, and one of dy or dy itself.
-struct OuterJob {
-  const float *dy; // [tiles of rows][columns][rows of a tile], or rows of floats dyStride apart
-  std::size_t dyStride;
-  std::int64_t rows;               // of the block row that exist, where dy is given as rows
-  const float *x;                  // [block columns][columns][steps]
-  const std::int32_t *blockColumn; // (blocks)
-  std::int64_t blocks;
-  std::int32_t blockRows, steps;
-  std::int64_t columns, given; // of the panels, zeros from `given` on
-  float *out;                  // (blocks, blockRows, steps)
-  bool accumulate;
-};
-
-// Rows [firstRow, lastRow) of x as [groups of `steps` rows][stride][steps]; firstRow: a multiple of steps and lanes.
-struct GatherBlocksJob {
-  DenseView x;
-  std::int64_t firstRow, lastRow, firstColumn, columns;
-  std::int64_t stride; // at least columns: zeros between
-  std::int32_t steps;  // a multiple of the lanes, or 4 or 8
-  float *panel;        // group 0; room for whole vectors of rows, zeros beyond lastRow
-};
-
 // Rows [firstRow, lastRow) of x, columns [firstColumn, firstColumn + columns), as float into panel.
 struct GatherJob {
   DenseView x;

@@ -18,7 +18,6 @@ namespace {
 
 #include "convert.hpp"
 #include "element.hpp"
-#include "outer.hpp"
 #include "sample.hpp"
 
 template <int Rows, int Vecs> PanelFunction panelOfSteps(std::int32_t steps) {
@@ -95,17 +94,6 @@ void gather(const GatherJob &job) {
   }
 }
 
-void gatherBlocks(const GatherBlocksJob &job) {
-  switch (job.x.dtype) {
-  case Dtype::Float32:
-    return gatherBlocksOf<Dtype::Float32>(job);
-  case Dtype::Float16:
-    return gatherBlocksOf<Dtype::Float16>(job);
-  case Dtype::Bfloat16:
-    return gatherBlocksOf<Dtype::Bfloat16>(job);
-  }
-}
-
 void scatter(const ScatterJob &job) {
   switch (job.y.dtype) {
   case Dtype::Float32:
@@ -158,8 +146,7 @@ std::int64_t peakFlops(std::int64_t rounds) {
 
 const Kernels &POPSPARSE_TABLE(POPSPARSE_TIER)() {
   using namespace POPSPARSE_TIER;
-  static const Kernels kKernels{kName, kLanes,       panel,  maxVectors, sample,  outerRows,
-                                outer, gatherBlocks, gather, scatter,    toFloat, peakFlops};
+  static const Kernels kKernels{kName, kLanes, panel, maxVectors, sample, gather, scatter, toFloat, peakFlops};
   return kKernels;
 }
 

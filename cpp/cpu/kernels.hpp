@@ -15,11 +15,6 @@ struct Kernels {
   PanelFunction (*panel)(std::int32_t tileRows, std::int32_t tileVectors, std::int32_t blockRows, std::int32_t steps);
   std::int32_t (*maxVectors)(std::int32_t tileRows); // 0: no kernel with so many rows
   void (*sample)(const SampleJob &);
-  std::int32_t (*outerRows)(
-      std::int32_t blockRows,
-      std::int32_t steps); // rows of a tile in the panel of dy, kRowsAsTheyLie if it needs none; 0: no kernel
-  void (*outer)(const OuterJob &);
-  void (*gatherBlocks)(const GatherBlocksJob &);
   void (*gather)(const GatherJob &);
   void (*scatter)(const ScatterJob &);
   void (*toFloat)(const void *source, Dtype dtype, std::int64_t count, float *out);

@@ -1,5 +1,6 @@
 #include "pattern.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <sstream>
 #include <stdexcept>
@@ -8,6 +9,7 @@ namespace popsparse_py::cpu {
 
 namespace {
 
+constexpr std::int64_t kBlocksForBands = 40; // of a row in a band: fewer leave vectors of results half empty
 constexpr std::int64_t kMostBlockSide = 4096;
 constexpr std::int64_t kMostRows = std::numeric_limits<std::int32_t>::max() - kMostBlockSide;
 
@@ -61,6 +63,23 @@ void Pattern::check() const {
   }
   for (std::size_t row = 0; row < count; ++row) {
     checkRow(*this, row);
+  }
+}
+
+void Pattern::cutBands() {
+  const std::int64_t bands = (columns + kBandColumns - 1) / kBandColumns;
+  bandOffsets.clear();
+  if (blockElements() != 1 || bands < 2 || rows == 0 || blocks() < kBlocksForBands * rows * bands) {
+    return;
+  }
+  bandOffsets.reserve(static_cast<std::size_t>((bands + 1) * rows));
+  bandOffsets.assign(offsets.begin(), offsets.end() - 1);
+  for (std::int64_t band = 1; band <= bands; ++band) {
+    for (std::size_t row = 0; row < static_cast<std::size_t>(rows); ++row) {
+      const auto end = blockColumn.begin() + offsets[row + 1];
+      const auto begin = blockColumn.begin() + bandOffsets[static_cast<std::size_t>((band - 1) * rows) + row];
+      bandOffsets.push_back(std::lower_bound(begin, end, band * kBandColumns) - blockColumn.begin());
+    }
   }
 }
 

@@ -7,6 +7,9 @@
 
 namespace popsparse_py::cpu {
 
+constexpr std::int64_t kBandColumns =
+    224; // few enough that their rows of x stay near, enough for full vectors of results
+
 // Block rows in order, columns ascending within each. Blocks at the edges of a ragged shape reach beyond it.
 struct Pattern {
   std::int64_t rows = 0, columns = 0; // m, k
@@ -18,6 +21,11 @@ struct Pattern {
   std::int64_t columnsOfBlocks() const { return (columns + blockColumns - 1) / blockColumns; }
   std::int64_t blocks() const { return static_cast<std::int64_t>(blockColumn.size()); }
   std::int64_t blockElements() const { return std::int64_t{blockRows} * blockColumns; }
+
+  // A dense pattern of single elements is also kept cut into bands of kBandColumns columns, so that their part of an x
+  // stays near: (bands + 1, rows) first block of each row in each band. Else empty.
+  std::vector<std::int64_t> bandOffsets;
+  void cutBands();
 
   // Throws std::invalid_argument, naming the first entry that is wrong; everything that follows relies on it.
   void check() const;

@@ -10,9 +10,9 @@ namespace popsparse_py::cpu {
 
 namespace {
 
-constexpr std::int64_t kPanelColumns = 256; // of x that stay in the second-level cache
-constexpr std::int64_t kUsesForOuter = 48;  // multiply-adds per element of dy and x that pay for panels of them
-constexpr std::int64_t kSharesPerThread = 4;
+constexpr std::int64_t kPanelColumns = 256;    // of x and dy that are used together
+constexpr std::int64_t kBandPanelColumns = 64; // the same where the pattern is cut into bands
+constexpr std::int64_t kSharesPerThread = 4;   // parts of the block rows
 
 struct Sampling {
   const Pattern &pattern;
@@ -20,6 +20,8 @@ struct Sampling {
   const DenseView &dy, &x;
   std::int64_t n;
   int threads;
+  const std::int32_t *firstRows; // (blocks) first row of x of each block
+  float *sums;                   // (blocks, block rows, block columns)
 };
 
 // Rows of floats, either the caller's own or a packed copy.
@@ -57,9 +59,14 @@ std::vector<std::int32_t> firstRowsOf(const Pattern &pattern) {
   return rows;
 }
 
-SampleJob jobOf(const Pattern &pattern, const std::int32_t *firstRows, std::int64_t row, const Rows &dy, const Rows &x,
-                float *out) {
-  const std::int64_t first = pattern.offsets[static_cast<std::size_t>(row)];
+struct Panels {
+  Rows dy, x;
+  std::int64_t columns;
+  bool accumulate; // what earlier columns gave
+};
+
+SampleJob jobOf(const Pattern &pattern, std::int64_t row, const Panels &panels) {
+  const auto &[dy, x, columns, accumulate] = panels;
   const std::int64_t row0 = row * pattern.blockRows;
   const auto tail = static_cast<std::int32_t>(pattern.columns % pattern.blockColumns);
   SampleJob job{};
@@ -68,115 +75,50 @@ SampleJob jobOf(const Pattern &pattern, const std::int32_t *firstRows, std::int6
   job.rows = static_cast<std::int32_t>(std::min<std::int64_t>(pattern.blockRows, pattern.rows - row0));
   job.x = x.data;
   job.xStride = x.stride;
-  job.firstRows = firstRows + first;
-  job.blocks = pattern.offsets[static_cast<std::size_t>(row) + 1] - first;
   job.blockRows = pattern.blockRows;
   job.steps = pattern.blockColumns;
   job.tailFirstRow = tail == 0 ? -1 : static_cast<std::int32_t>(pattern.columns - tail);
   job.tailSteps = tail;
-  job.out = out + first * pattern.blockElements();
+  job.columns = columns;
+  job.accumulate = accumulate;
   return job;
 }
 
-// Columns of a panel; room for `stride` of them.
-struct Columns {
-  std::int64_t first, count, stride;
-};
-
-// Panels of dy or x for outer(): whole groups of rows, and a vector more, because kernels read whole vectors.
-std::size_t blockPanelFloats(std::int64_t rows, std::int32_t steps, const Kernels &kernels) {
-  const auto grain = static_cast<std::size_t>(std::max(steps, kernels.lanes));
-  return roundedUp(static_cast<std::size_t>(rows), grain) * kOuterColumns + grain;
-}
-
-// Rows from `rows` up to `paddedRows` are zeros.
-void packBlocks(const DenseView &view, std::int64_t rows, std::int64_t paddedRows, const Columns &columns,
-                std::int32_t steps, const Kernels &kernels, float *panel, int threads) {
-  const std::int64_t grain = std::max(steps, kernels.lanes), grains = (rows + grain - 1) / grain;
-  const std::int64_t whole = rows / grain * grain, end = (paddedRows + grain - 1) / grain * grain;
-  std::fill_n(panel + whole * columns.stride, (end - whole) * columns.stride, 0.0f);
-  parallelFor(threads, threads, [&](std::int64_t part, int) {
-    const std::int64_t begin = grains * part / threads * grain;
-    const std::int64_t last = std::min(rows, grains * (part + 1) / threads * grain);
-    if (begin < last) {
-      kernels.gatherBlocks({view, begin, last, columns.first, columns.count, columns.stride, steps, panel});
+// Block rows [first, last) of a panel: all their blocks, or band after band.
+void sampleRows(const Sampling &sampling, const Panels &panels, std::int64_t first, std::int64_t last) {
+  const Pattern &pattern = sampling.pattern;
+  const bool banded = !pattern.bandOffsets.empty();
+  const auto rows = static_cast<std::size_t>(pattern.rowsOfBlocks());
+  const std::size_t bands = banded ? pattern.bandOffsets.size() / rows - 1 : 1;
+  for (std::size_t band = 0; band < bands; ++band) {
+    const std::int64_t *begin = banded ? pattern.bandOffsets.data() + band * rows : pattern.offsets.data();
+    const std::int64_t *end = banded ? begin + rows : begin + 1;
+    for (std::int64_t row = first; row < last; ++row) {
+      SampleJob job = jobOf(pattern, row, panels);
+      job.firstRows = sampling.firstRows + begin[row];
+      job.blocks = end[row] - begin[row];
+      job.out = sampling.sums + begin[row] * pattern.blockElements();
+      sampling.kernels.sample(job);
     }
-  });
-}
-
-// The rows of dy in the form that outer() wants.
-Rows outerDy(const Sampling &sampling, std::int32_t tileRows, const Columns &columns, std::int64_t paddedRows) {
-  static thread_local FloatBuffer buffer;
-  const auto &[pattern, kernels, dy, x, n, threads] = sampling;
-  if (tileRows == kRowsAsTheyLie) {
-    const std::size_t floats = static_cast<std::size_t>(pattern.rows) * packedStride(kernels, columns.count);
-    float *copied = readable(dy) ? nullptr : buffer.reserve(floats);
-    return panelOf(dy, pattern.rows, columns.first, columns.count, kernels, copied, threads);
-  }
-  float *panel = buffer.reserve(blockPanelFloats(paddedRows, tileRows, kernels));
-  packBlocks(dy, pattern.rows, paddedRows, columns, tileRows, kernels, panel, threads);
-  return {panel, static_cast<std::size_t>(columns.stride)};
-}
-
-OuterJob outerJob(const Pattern &pattern, std::int64_t row, const Rows &dy, const float *xPanel, const Columns &columns,
-                  float *sums) {
-  const std::int64_t begin = pattern.offsets[static_cast<std::size_t>(row)], row0 = row * pattern.blockRows;
-  return {dy.data + static_cast<std::size_t>(row0) * dy.stride,
-          dy.stride,
-          pattern.rows - row0,
-          xPanel,
-          pattern.blockColumn.data() + begin,
-          pattern.offsets[static_cast<std::size_t>(row) + 1] - begin,
-          pattern.blockRows,
-          pattern.blockColumns,
-          columns.stride,
-          columns.count,
-          sums + begin * pattern.blockElements(),
-          columns.first > 0};
-}
-
-void sampleByOuterProducts(const Sampling &sampling, std::int32_t tileRows, float *sums) {
-  static thread_local FloatBuffer buffer;
-  const auto &[pattern, kernels, dy, x, n, threads] = sampling;
-  const std::int64_t paddedRows = pattern.rowsOfBlocks() * pattern.blockRows;
-  const std::int64_t paddedColumns = pattern.columnsOfBlocks() * pattern.blockColumns;
-  float *xPanel = buffer.reserve(blockPanelFloats(paddedColumns, pattern.blockColumns, kernels));
-  const std::int64_t rows = pattern.rowsOfBlocks(), parts = std::min<std::int64_t>(rows, threads * kSharesPerThread);
-  for (std::int64_t first = 0; first < n; first += kOuterColumns) {
-    const std::int64_t count = std::min(n - first, kOuterColumns);
-    const Columns columns{first, count, static_cast<std::int64_t>(packedStride(kernels, count))};
-    const Rows dyRows = outerDy(sampling, tileRows, columns, paddedRows);
-    packBlocks(x, pattern.columns, paddedColumns, columns, pattern.blockColumns, kernels, xPanel, threads);
-    parallelFor(threads, parts, [&](std::int64_t part, int) {
-      for (std::int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
-        kernels.outer(outerJob(pattern, row, dyRows, xPanel, columns, sums));
-      }
-    });
   }
 }
 
-// Sums along n, folded at the end: for blocks without a kernel of outer products, and for very few of them.
-void sampleByDots(const Sampling &sampling, float *sums) {
-  const auto &[pattern, kernels, dy, x, n, threads] = sampling;
-  const auto stride = packedStride(kernels, std::min(n, kPanelColumns));
+void sample(const Sampling &sampling) {
+  const auto &[pattern, kernels, dy, x, n, threads, firstRows, sums] = sampling;
+  const std::int64_t width = pattern.bandOffsets.empty() ? kPanelColumns : kBandPanelColumns;
+  const auto stride = packedStride(kernels, std::min(n, width));
   static thread_local FloatBuffer packedDy, packedX;
   // Rows of x that lie a power of two apart would share the sets of a cache, so a wide x is copied too.
   float *copiedDy = readable(dy) ? nullptr : packedDy.reserve(static_cast<std::size_t>(pattern.rows) * stride);
   float *copiedX =
-      readable(x) && n <= kPanelColumns ? nullptr : packedX.reserve(static_cast<std::size_t>(pattern.columns) * stride);
-  const std::vector<std::int32_t> firstRows = firstRowsOf(pattern);
+      readable(x) && n <= width ? nullptr : packedX.reserve(static_cast<std::size_t>(pattern.columns) * stride);
   const std::int64_t rows = pattern.rowsOfBlocks(), parts = std::min<std::int64_t>(rows, threads * kSharesPerThread);
-  for (std::int64_t first = 0; first < n; first += kPanelColumns) {
-    const std::int64_t columns = std::min(n - first, kPanelColumns);
-    const Rows dyPanel = panelOf(dy, pattern.rows, first, columns, kernels, copiedDy, threads);
-    const Rows xPanel = panelOf(x, pattern.columns, first, columns, kernels, copiedX, threads);
+  for (std::int64_t first = 0; first < n; first += width) {
+    const std::int64_t columns = std::min(n - first, width);
+    const Panels panels{panelOf(dy, pattern.rows, first, columns, kernels, copiedDy, threads),
+                        panelOf(x, pattern.columns, first, columns, kernels, copiedX, threads), columns, first > 0};
     parallelFor(threads, parts, [&](std::int64_t part, int) {
-      for (std::int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
-        SampleJob job = jobOf(pattern, firstRows.data(), row, dyPanel, xPanel, sums);
-        job.columns = columns;
-        job.accumulate = first > 0;
-        kernels.sample(job);
-      }
+      sampleRows(sampling, panels, rows * part / parts, rows * (part + 1) / parts);
     });
   }
 }
@@ -195,13 +137,12 @@ void sampledProduct(const Pattern &pattern, const Kernels &kernels, const DenseV
   if (n == 0 || pattern.rows % pattern.blockRows != 0 || pattern.columns % pattern.blockColumns != 0) {
     std::fill_n(sums, elements, 0.0f);
   }
-  const Sampling sampling{pattern, kernels, dy, x, n, threads};
-  const std::int32_t tileRows = kernels.outerRows(pattern.blockRows, pattern.blockColumns);
-  if (tileRows != 0 && elements >= kUsesForOuter * (pattern.rows + pattern.columns)) {
-    sampleByOuterProducts(sampling, tileRows, sums);
-  } else {
-    sampleByDots(sampling, sums);
+  std::vector<std::int32_t> firstRows;
+  if (pattern.blockColumns > 1) {
+    firstRows = firstRowsOf(pattern);
   }
+  const std::int32_t *places = pattern.blockColumns > 1 ? firstRows.data() : pattern.blockColumn.data();
+  sample({pattern, kernels, dy, x, n, threads, places, sums});
   if (!direct) {
     kernels.scatter({sums, 0, 0, 1, 0, elements, {out, outDtype, 0, 1}});
   }

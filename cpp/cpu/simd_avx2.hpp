@@ -110,23 +110,13 @@ POPSPARSE_INLINE void transpose(Vec *v) {
     v[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
   }
 }
-// Each of the first kLanes / Count floats at `from`, Count times; zeros for those from `count` on.
-template <int Count> POPSPARSE_INLINE Vec loadSpread(const float *from, std::int64_t count) {
-  static_assert(Count == 4, "half a vector");
-  return _mm256_permutevar8x32_ps(load(from, firstLanes(count < 2 ? count : 2)),
-                                  _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
+// Within each segment of 4 lanes: lane i is the sum of the segment's lanes of v[i].
+POPSPARSE_INLINE Vec foldFour(const Vec *v) {
+  return _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
 }
-// Two vectors of two segments of Count floats: the sum of the segments of each, one after the other.
-template <int Count> POPSPARSE_INLINE Vec foldSegments(const Vec *v) {
-  static_assert(Count == 4, "half a vector");
+// Segment i of the result is the sum of the two segments of v[i].
+POPSPARSE_INLINE Vec foldSegments(const Vec *v) {
   return _mm256_add_ps(_mm256_permute2f128_ps(v[0], v[1], 0x20), _mm256_permute2f128_ps(v[0], v[1], 0x31));
-}
-
-// Lane i of the result is the sum of the lanes of v[i].
-POPSPARSE_INLINE Vec sumLanes(const Vec *v) {
-  const Vec low = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
-  const Vec high = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
-  return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
 }
 
 } // namespace popsparse_py::cpu::avx2

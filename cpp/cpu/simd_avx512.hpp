@@ -86,71 +86,45 @@ POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec value) {
   _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
 }
 
-// Rows become columns: 4 rounds, each of which exchanges half of one vector with half of another.
-POPSPARSE_INLINE void exchange(Vec &a, Vec &b, __m512i low, __m512i high) {
-  const Vec first = _mm512_permutex2var_ps(a, low, b);
-  b = _mm512_permutex2var_ps(a, high, b);
-  a = first;
+// Within each segment of 4 lanes: lane i is the sum of the segment's lanes of v[i].
+POPSPARSE_INLINE Vec foldFour(const Vec *v) {
+  const Vec first = _mm512_add_ps(_mm512_unpacklo_ps(v[0], v[1]), _mm512_unpackhi_ps(v[0], v[1]));
+  const Vec second = _mm512_add_ps(_mm512_unpacklo_ps(v[2], v[3]), _mm512_unpackhi_ps(v[2], v[3]));
+  return _mm512_add_ps(_mm512_shuffle_ps(first, second, 0x44), _mm512_shuffle_ps(first, second, 0xee));
 }
-POPSPARSE_INLINE void transpose(Vec *v) {
-  const __m512i low[4] = {_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
-                          _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
-                          _mm512_setr_epi32(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
-                          _mm512_setr_epi32(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)};
-#pragma GCC unroll 4
-  for (int round = 0; round < 4; ++round) {
-    const int step = 8 >> round;
-    const __m512i high = _mm512_add_epi32(low[round], _mm512_set1_epi32(step));
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) {
-      if ((i & step) == 0) {
-        exchange(v[i], v[i + step], low[round], high);
-      }
-    }
-  }
+// Segment i of the result is the sum of the four segments of v[i].
+POPSPARSE_INLINE Vec foldSegments(const Vec *v) {
+  const Vec first = _mm512_add_ps(_mm512_shuffle_f32x4(v[0], v[1], 0x88), _mm512_shuffle_f32x4(v[0], v[1], 0xdd));
+  const Vec second = _mm512_add_ps(_mm512_shuffle_f32x4(v[2], v[3], 0x88), _mm512_shuffle_f32x4(v[2], v[3], 0xdd));
+  return _mm512_add_ps(_mm512_shuffle_f32x4(first, second, 0x88), _mm512_shuffle_f32x4(first, second, 0xdd));
 }
-// Each of the first kLanes / Count floats at `from`, Count times; zeros for those from `count` on.
-template <int Count> POPSPARSE_INLINE Vec loadSpread(const float *from, std::int64_t count) {
-  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  return _mm512_permutexvar_ps(_mm512_srli_epi32(lane, Count == 8 ? 3 : 2),
-                               load(from, firstLanes(count < kLanes / Count ? count : kLanes / Count)));
+// The four segments of a vector as the rows of a square, which become its columns.
+POPSPARSE_INLINE Vec transposeSegments(Vec v) {
+  return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v);
 }
 
-// The 16 values whose sums over lanes are asked for, reduced pairwise: lane i of the result is the sum of v[i].
-POPSPARSE_INLINE Vec mergeHalves(Vec a, Vec b, __mmask16 upper, __m512i swap) {
-  // Keeps a's lower part in place and b's upper part, and adds the other parts moved beside them.
-  return _mm512_add_ps(_mm512_mask_blend_ps(upper, a, b), _mm512_permutex2var_ps(a, swap, b));
-}
-POPSPARSE_INLINE Vec sumLanes(const Vec *v) {
-  const __m512i by8 = _mm512_set_epi32(23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8);
-  const __m512i by4 = _mm512_set_epi32(27, 26, 25, 24, 15, 14, 13, 12, 19, 18, 17, 16, 7, 6, 5, 4);
-  const __m512i by2 = _mm512_set_epi32(29, 28, 15, 14, 25, 24, 11, 10, 21, 20, 7, 6, 17, 16, 3, 2);
-  const __m512i by1 = _mm512_set_epi32(30, 15, 28, 13, 26, 11, 24, 9, 22, 7, 20, 5, 18, 3, 16, 1);
-  Vec s[8];
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
-    s[i] = mergeHalves(v[i], v[i + 8], 0xff00, by8);
+// Rows become columns: first those of each 4 x 4 square, then the squares.
+POPSPARSE_INLINE void transpose(Vec *v) {
+  Vec squares[16];
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    const Vec a = _mm512_unpacklo_ps(v[i], v[i + 1]), b = _mm512_unpackhi_ps(v[i], v[i + 1]);
+    const Vec c = _mm512_unpacklo_ps(v[i + 2], v[i + 3]), d = _mm512_unpackhi_ps(v[i + 2], v[i + 3]);
+    squares[i] = _mm512_shuffle_ps(a, c, 0x44);
+    squares[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
+    squares[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+    squares[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
   }
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    s[i] = mergeHalves(s[i], s[i + 4], 0xf0f0, by4);
-  }
-#pragma GCC unroll 2
-  for (int i = 0; i < 2; ++i) {
-    s[i] = mergeHalves(s[i], s[i + 2], 0xcccc, by2);
-  }
-  return mergeHalves(s[0], s[1], 0xaaaa, by1);
-}
-
-// kLanes / Count vectors of segments of Count floats: the sums over the segments of each, one vector after the other.
-template <int Count> POPSPARSE_INLINE Vec foldSegments(const Vec *v) {
-  static_assert(Count == 4 || Count == 8, "a half or a quarter of a vector");
-  const __m512i by8 = _mm512_set_epi32(23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8);
-  if constexpr (Count == 8) {
-    return mergeHalves(v[0], v[1], 0xff00, by8);
-  } else {
-    const __m512i by4 = _mm512_set_epi32(27, 26, 25, 24, 15, 14, 13, 12, 19, 18, 17, 16, 7, 6, 5, 4);
-    return mergeHalves(mergeHalves(v[0], v[2], 0xff00, by8), mergeHalves(v[1], v[3], 0xff00, by8), 0xf0f0, by4);
+    const Vec a = _mm512_shuffle_f32x4(squares[i], squares[i + 4], 0x88);
+    const Vec b = _mm512_shuffle_f32x4(squares[i], squares[i + 4], 0xdd);
+    const Vec c = _mm512_shuffle_f32x4(squares[i + 8], squares[i + 12], 0x88);
+    const Vec d = _mm512_shuffle_f32x4(squares[i + 8], squares[i + 12], 0xdd);
+    v[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+    v[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
+    v[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
+    v[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
   }
 }
 

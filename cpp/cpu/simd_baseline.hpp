@@ -139,21 +139,15 @@ POPSPARSE_INLINE void transpose(Vec *v) {
   v[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
 }
 
-// Segments of whole vectors: wider tiers have narrower ones.
-template <int Count> POPSPARSE_INLINE Vec loadSpread(const float *from, std::int64_t count) {
-  return broadcast(count > 0 ? *from : 0.0f);
+// Lane i is the sum of the lanes of v[i].
+POPSPARSE_INLINE Vec foldFour(const Vec *v) {
+  Vec columns[4] = {v[0], v[1], v[2], v[3]};
+  transpose(columns);
+  return (columns[0] + columns[1]) + (columns[2] + columns[3]);
 }
-template <int Count> POPSPARSE_INLINE Vec foldSegments(const Vec *v) {
+// A vector is one segment.
+POPSPARSE_INLINE Vec foldSegments(const Vec *v) {
   return v[0];
-}
-
-// Lane i of the result is the sum of the lanes of v[i].
-POPSPARSE_INLINE Vec sumLanes(const Vec *v) {
-  Vec sums = zero();
-  for (int i = 0; i < kLanes; ++i) {
-    sums[i] = (v[i][0] + v[i][1]) + (v[i][2] + v[i][3]);
-  }
-  return sums;
 }
 
 } // namespace popsparse_py::cpu::baseline
