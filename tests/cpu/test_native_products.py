@@ -80,6 +80,17 @@ def test_sampled_product_is_within_its_bound(tier: str, data: st.DataObject) -> 
     check(out, w.sampled(exact), w.sampled(native.error_bound(left, right, exact, out_dtype, n)))
 
 
+@pytest.mark.parametrize("n", [40, 64, 130])
+def test_dense_single_elements_are_sampled_in_bands(tier: str, n: int) -> None:
+    rng = np.random.default_rng(2)
+    w = native.Blocks.random(rng, (3, 500), (1, 1), 0.4)
+    dy, x = (rng.standard_normal((rows, n)).astype(np.float32) for rows in (3, 500))
+    out = native.empty(w.values.shape, "float32")
+    _core.cpu_sample(w.pattern(), dy, x, out, 1, tier)
+    left, right = native.from_bits(dy), native.from_bits(x).T
+    check(out, w.sampled(left @ right), w.sampled(native.error_bound(left, right, left @ right, "float32", n)))
+
+
 @pytest.mark.parametrize("activation", ["none", "relu", "gelu"])
 def test_activations_follow_the_last_band_alone(tier: str, activation: str) -> None:
     rng = np.random.default_rng(1)
