@@ -1,6 +1,7 @@
 """`python -m popsparse_py.bench`: prints each measurement beside its bound.
 
-`plans` compares static plans over the published grid; `readme` writes the README's tables.
+`plans` compares static plans over the published grid, `dynamic` dynamic ones with the published scheme; `readme` writes
+the README's tables.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 from rich.table import Table
 
 from ..cli.output import Output, new_table
-from . import dynamic, plans_command, readme, startup, static
+from . import dynamic, dynamic_view, plans_command, readme, startup, static
 from .measure import Measurement, measure
 
 # No `from __future__ import annotations` here: below Python 3.10 typer reads the annotations as they stand.
@@ -46,6 +47,17 @@ def compare_plans(
 ) -> None:
     """Balanced against popsparse plans on the published grid and on uneven patterns, and what each idea brings."""
     plans_command.execute(quick=quick, jobs=jobs, as_json=as_json)
+
+
+@app.command("dynamic")
+def compare_dynamic(
+    data: Path = typer.Option(Path("tests/data"), help="Folder with the published dynamic plans and spills."),
+    patterns: int = typer.Option(1000, min=1, help="Random patterns of each size."),
+    *,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
+) -> None:
+    """Compare dynamic plans with the published scheme: buckets, propagation, predicted speed; minutes."""
+    dynamic_view.show(Output(as_json=as_json, quiet=False), data, patterns)
 
 
 @app.command("readme")

@@ -12,7 +12,7 @@ from typing import Tuple
 
 import numpy as np
 
-NO_PROPAGATION = 0.995  # of random patterns at the planned density; the acceptance asks for 0.99
+NO_PROPAGATION = 0.994  # of random patterns at the planned density; the acceptance asks for 0.99
 
 
 def cell_tail(total: int, drawn: int, cell: int) -> Tuple[np.ndarray, np.ndarray]:
