@@ -43,6 +43,10 @@ class FormatError(PopsparseError, ValueError):
     """A file or a foreign matrix cannot be read as a block-sparse matrix."""
 
 
+class ModelError(PopsparseError, ValueError):
+    """A neural network has no layer that fits what was asked for, or has one that must not be changed."""
+
+
 class TargetError(PopsparseError, ValueError):
     """A machine description is unknown or malformed."""
 
