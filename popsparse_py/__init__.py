@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DTypeError,
         DynamicPlan,
         FormatError,
+        ModelError,
         PatternError,
         PlanError,
         PlanOptions,
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
     from .nn import DynamicSparseLinear, StaticSparseLinear
     from .ops import Result, get_num_threads, linear, run, sddmm, set_num_threads, spmm, targets, use_target
     from .plans import plan
+    from .sparsify import BlockSparseConfig, densify_, plan_model, sparsify_
 
 __all__ = [
     "BlockPattern",
+    "BlockSparseConfig",
     "BlockSparseMatrix",
     "CapacityError",
     "DTypeError",
@@ -47,6 +50,7 @@ __all__ = [
     "DynamicPlan",
     "DynamicSparseLinear",
     "FormatError",
+    "ModelError",
     "PatternError",
     "PlanError",
     "PlanOptions",
@@ -60,6 +64,7 @@ __all__ = [
     "TargetError",
     "TargetUnavailableError",
     "TileMemoryError",
+    "densify_",
     "get_num_threads",
     "linear",
     "load_target",
@@ -67,10 +72,12 @@ __all__ = [
     "plan",
     "plan_dense",
     "plan_dynamic",
+    "plan_model",
     "plan_static",
     "run",
     "sddmm",
     "set_num_threads",
+    "sparsify_",
     "spmm",
     "targets",
     "use_target",
@@ -91,6 +98,7 @@ _HOMES: Dict[str, Tuple[str, ...]] = {  # module -> the names above that it hold
     ),
     "popsparse_py.nn": ("DynamicSparseLinear", "StaticSparseLinear"),
     "popsparse_py.plans": ("plan",),
+    "popsparse_py.sparsify": ("BlockSparseConfig", "densify_", "plan_model", "sparsify_"),
 }
 
 
