@@ -18,7 +18,7 @@ from .errors import CapacityError, FormatError, PlanError
 from .explain_dynamic import explain_dynamic
 from .memory import Memory
 from .pattern import BlockPattern
-from .plan import Candidate, Grid, Shortfall, Step
+from .plan import Candidate, Grid, Shortfall, Step, make_report
 from .problem import PlanOptions, Problem
 from .target import Target
 
@@ -179,6 +179,10 @@ class DynamicPlan:
     def explain(self) -> str:
         """The plan in words and numbers, for a terminal."""
         return explain_dynamic(self)
+
+    def report(self) -> Any:
+        """A report.Report, as StaticPlan.report."""
+        return make_report(self)
 
     def explain_pattern(self, pattern: BlockPattern) -> PatternForecast:
         """Whether a pattern fits, and what it will cost, before anything is loaded.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Tuple, Union
 
 import numpy as np
 
-from popsparse_planner import DynamicPlan, PlanError, StaticPlan
+from popsparse_planner import BlockPattern, DensePlan, DynamicPlan, PlanError, StaticPlan
 
 from ..formats import BlockSparseMatrix
 from ..ops import run
@@ -24,8 +24,6 @@ def execute(request: ReportRequest) -> int:
     checked_mode(request.mode)
     with output.progress("planning"):
         _, chosen = asked_plans(request)
-    if isinstance(chosen, DynamicPlan):
-        raise PlanError("there are no reports of dynamic plans yet: use `popsparse plan --mode dynamic`")
     with output.progress("planning what it is compared with"):
         report = chosen.report()
     ok = chosen.fits
@@ -57,20 +55,31 @@ def _write(report: Any, request: ReportRequest, output: Output) -> None:
 
 def _run(plan: Plan, seed: int) -> Tuple[Dict[str, Any], bool]:
     """What a run with random values counted, and whether its result is right."""
-    if not isinstance(plan, StaticPlan):
-        raise PlanError("only a static plan can be executed on the embedded model: use --mode static with --run")
-    pattern, problem = plan.pattern, plan.problem
+    if isinstance(plan, DensePlan):
+        raise PlanError("only a sparse plan can be executed on the embedded model: use --mode static with --run")
+    problem, pattern = plan.problem, _pattern(plan, seed)
     rng, b = np.random.default_rng(seed), pattern.block_size
     values = rng.standard_normal((pattern.nnz_blocks, b, b)).astype(problem.dtype)
     matrix = BlockSparseMatrix(pattern, values)
     x = rng.standard_normal((problem.k, problem.n)).astype(problem.dtype)
     y, trace = run(plan, matrix, x)
+    partials = int(np.diff(matrix.crow_indices()).max(initial=0))
+    if isinstance(plan, DynamicPlan):
+        partials = plan.grid.qk + int(trace["propagation_steps"])
     accuracy = measure_accuracy(
         matrix.to_dense(),
         x,
         y,
         dtype=problem.dtype,
         partials_dtype=problem.partials_dtype,
-        num_partials=int(np.diff(matrix.crow_indices()).max(initial=0)),
+        num_partials=partials,
     )
     return {**trace.to_dict(), "accuracy": {"max_error": accuracy.max_error, "ok": accuracy.ok}}, accuracy.ok
+
+
+def _pattern(plan: Union[StaticPlan, DynamicPlan], seed: int) -> BlockPattern:
+    """The pattern to run with: that of a static plan, a random one that fills a dynamic plan's capacity."""
+    if isinstance(plan, StaticPlan):
+        return plan.pattern
+    problem = plan.problem
+    return BlockPattern.random((problem.m, problem.k), density=plan.density, block_size=problem.block_size, seed=seed)

@@ -7,7 +7,7 @@ from typing import Any, Iterator, List
 
 import pytest
 
-from popsparse_planner import BlockPattern, load_target, plan_dense, plan_static
+from popsparse_planner import BlockPattern, load_target, plan_dense, plan_dynamic, plan_static
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -173,3 +173,16 @@ def test_notebook_frame_draws_its_figures(browser: Any, report: Any, tmp_path: P
     assert frame.locator('figure[data-figure="tiles"] rect').count() == len(report.fields["tiles"]["cycles"])
     assert json.loads(frame.locator("#report").text_content()) == report.fields
     assert found.complaints == []
+
+
+def test_dynamic_page_shows_model_and_simulation(browser: Any, tmp_path: Path) -> None:
+    report = plan_dynamic(256, 192, 64, block_size=16, density=1 / 4).report()
+    report.to_html(tmp_path / "dynamic.html")
+    found = Opened(browser, tmp_path / "dynamic.html", PHONE)
+    cells = found.page.locator("#propagation tbody tr").first.locator("td").all_inner_texts()
+    known = report.fields["dynamic"]["propagation"]
+    assert cells[1:] == [f"{known[name]:.2%}" for name in ("model_probability", "simulated_probability")]
+    assert found.page.locator("#kinds tbody tr").count() == len(report.fields["dynamic"]["kinds"])
+    assert found.page.evaluate("document.documentElement.scrollWidth") == PHONE
+    assert found.complaints == []
+    found.page.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from popsparse_planner import BlockPattern, plan_static
+from popsparse_planner import BlockPattern, plan_dynamic, plan_static
 from popsparse_planner.report import Report
 
 SMALL = ("report", "-m", 256, "-k", 192, "-n", 64, "-d", "1/4")
@@ -72,7 +72,7 @@ def test_dense_report_and_its_limits(popsparse: Any) -> None:
     assert (done.code, "This is the dense product." in done.out) == (0, True)
     done = popsparse(*SMALL[:-2], "--mode", "dense", "--run")
     assert done.code == 2
-    assert "only a static plan can be executed on the embedded model: use --mode static with --run" in done.err
+    assert "only a sparse plan can be executed on the embedded model: use --mode static with --run" in done.err
 
 
 def test_missing_folder_is_wrong_usage(popsparse: Any, tmp_path: Path) -> None:
@@ -82,7 +82,23 @@ def test_missing_folder_is_wrong_usage(popsparse: Any, tmp_path: Path) -> None:
     assert "there is no folder" in done.err
 
 
-def test_a_dynamic_plan_has_no_report_yet(popsparse: Any) -> None:
-    done = popsparse("report", "-m", "64", "-k", "64", "-n", "8", "-d", "1/4", "--mode", "dynamic")
-    assert done.code == 2
-    assert "there are no reports of dynamic plans yet" in done.err
+def test_dynamic_report_in_every_form(popsparse: Any, tmp_path: Path) -> None:
+    html, text, trace = (tmp_path / name for name in ("a.html", "a.json", "a.json.gz"))
+    done = popsparse(*SMALL, "--mode", "dynamic", "--html", html, "--json", text, "--trace", trace)
+    assert done.code == 0
+    for title in ("Buckets", "Propagation of uniform patterns", "1,000 patterns drawn", "One pattern of each kind"):
+        assert title in done.out
+    expected = plan_dynamic(256, 192, 64, block_size=16, density=1 / 4).report()
+    assert Report.from_json(text.read_text(encoding="utf-8")) == expected
+    assert html.read_text(encoding="utf-8") == expected.to_html()
+    names = {event["name"] for event in json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]}
+    assert {"gather", "dot", "partials", "multiply"} <= names
+
+
+def test_dynamic_run_adds_what_the_model_counts(popsparse: Any) -> None:
+    pytest.importorskip("popsparse_py._core")
+    counted = popsparse(*SMALL, "--mode", "dynamic", "--run", "--json", "-").fields["validation"]["counted"]
+    assert counted["accuracy"]["ok"] is True
+    assert counted["numbers"]["propagation_steps"]["provenance"] == "counted"
+    done = popsparse(*SMALL, "--mode", "dynamic", "--strategy", "popsparse", "--run")
+    assert (done.code, "strategy 'popsparse' is a baseline" in done.err) == (2, True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from popsparse_planner import BlockPattern, FormatError, load_target, plan_dense, plan_static
+from popsparse_planner import BlockPattern, FormatError, PlanOptions, load_target, plan_dense, plan_dynamic, plan_static
+from popsparse_planner.pattern_kinds import KINDS
 from popsparse_planner.report import SCHEMA, Report, json_schema
 from popsparse_planner.report.crossover import break_even
 from popsparse_planner.report.files import write_whole
@@ -16,6 +17,7 @@ from popsparse_planner.report.timeline import MOST_EVENTS
 from popsparse_planner.report.views import views
 from popsparse_planner.target import Target
 
+GRADIENTS = PlanOptions(grad_input=True, grad_weight=True)
 GOLDEN = Path(__file__).parent / "golden" / "report.json"
 
 
@@ -30,6 +32,14 @@ CASES = {
     "elements": lambda: plan_static(BlockPattern.random((128, 96), density=0.25, block_size=1), 24),
     "popsparse": lambda: plan_static(BlockPattern.random((256, 256), density=0.25), 64, strategy="popsparse"),
     "dense": lambda: plan_dense(256, 192, 64),
+    "dynamic": lambda: plan_dynamic(256, 192, 64, block_size=8, density=1 / 4, options=GRADIENTS),
+    "dynamic popsparse": lambda: plan_dynamic(
+        256, 192, 64, block_size=16, density=1 / 4, dtype="float32", strategy="popsparse"
+    ),
+    "dynamic refused": lambda: plan_dynamic(64, 64, 6, block_size=1, density=1 / 4, strategy="popsparse"),
+    "dynamic too large": lambda: plan_dynamic(
+        512, 512, 4096, block_size=16, density=1 / 2, target=load_target("bow").replace(tiles=4)
+    ),
     "empty": lambda: plan_static(BlockPattern.from_indices([], [], shape=(64, 64), block_size=16), 8),
     "float32": lambda: small_plan(dtype="float32"),
     "too large": lambda: plan_static(
@@ -91,7 +101,7 @@ def test_supersteps_follow_each_other_and_fill_the_call(case):
         assert step["start_cycles"] == pytest.approx(end)
         end += step["cycles"]
     assert end == pytest.approx(plan.cost.total_cycles)
-    assert len(steps) <= MOST_EVENTS + 3
+    assert len(steps) <= MOST_EVENTS + 15  # a first pass may have other steps than those after it
 
 
 def test_every_view_is_a_table(case):
@@ -194,6 +204,28 @@ def test_show_prints(capsys):
     report = small_plan().report()
     report.show()
     assert report.fields["verdict"]["sentences"][0] in " ".join(capsys.readouterr().out.split())
+
+
+def test_dynamic_report_shows_model_and_simulation_side_by_side():
+    fields = CASES["dynamic"]().report().fields
+    found = fields["dynamic"]["propagation"]
+    assert found["simulated_patterns"] == 1000
+    assert abs(found["model_probability"] - found["simulated_probability"]) < 0.02
+    assert set(fields["dynamic"]["pass_cycles"]) == {"forward", "grad_input", "grad_weight"}
+    assert [one["kind"] for one in fields["dynamic"]["kinds"]] == list(KINDS)
+    tried = [one["reason"] for one in fields["candidates"] if one["verdict"] == "slower"]
+    assert tried and all(float(reason.split("%")[0]) >= 0 for reason in tried)
+    assert all(float(reason.split("%")[0]) < 200 for reason in tried)
+
+
+def test_published_dynamic_report_counts_its_spills():
+    plan = plan_dynamic(1024, 1024, 64, block_size=16, density=1 / 4, strategy="popsparse")
+    found = plan.report().fields["dynamic"]
+    assert found["bucket_blocks"] == plan.published.nz_blocks_per_bucket * plan.grid.qn
+    assert found["propagation"]["simulated_probability"] == pytest.approx(plan.propagation_probability, abs=0.05)
+    by_kind = {one["kind"]: one for one in found["kinds"]}
+    assert by_kind["hot_corner"]["steps"] > by_kind["uniform"]["steps"] or not by_kind["hot_corner"]["fits"]
+    assert by_kind["row_balanced"]["fits"]
 
 
 def test_large_patterns_are_drawn_on_few_cells():

@@ -7,9 +7,9 @@ from math import exp, log
 from typing import Any, Dict, List, Optional
 
 from ..dense import plan_dense
-from ..problem import BLOCK_SIZES
+from ..problem import BLOCK_SIZES, Problem
 from .facts import Plan, facts_of
-from .quick import Quick, quick_uniform
+from .quick import Quick, quick_dynamic, quick_uniform
 
 DENSITIES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 _SAME_DENSITY = 0.02  # relative difference
@@ -17,6 +17,8 @@ _SAME_DENSITY = 0.02  # relative difference
 
 def crossover(plan: Plan) -> Dict[str, Any]:
     """Speed-up over dense of uniform patterns of the plan's m, k, n and data types, and the density of break-even.
+
+    Of a dynamic plan: of dynamic plans for those densities; else of static ones.
 
     break_even: by block size, the largest density at which sparse is as fast as dense, interpolated; None where it is
     nowhere on the grid, 1 where it wins everywhere. No cells where dense does not fit.
@@ -30,7 +32,7 @@ def crossover(plan: Plan) -> Dict[str, Any]:
         most = float("inf")  # a pattern is no dearer than one that has its blocks and more
         for density in DENSITIES[::-1]:
             if round(density * rows * cols) >= 1:
-                quick = _no_dearer_than(plan, b, density, quick_uniform(problem, density, plan.target))
+                quick = _no_dearer_than(plan, b, density, _quick(plan, problem, density))
                 most = min(most, quick.total_cycles) if quick.fits else most
                 cells.append(_cell(b, density, quick._replace(total_cycles=most), dense.cost.total_cycles))
     return {
@@ -42,12 +44,18 @@ def crossover(plan: Plan) -> Dict[str, Any]:
     }
 
 
+def _quick(plan: Plan, problem: Problem, density: float) -> Quick:
+    """A product of the plan's mode: a dense plan is compared with static ones."""
+    make = quick_dynamic if plan.mode == "dynamic" else quick_uniform
+    return make(problem, density, plan.target)
+
+
 def _no_dearer_than(plan: Plan, block_size: int, density: float, quick: Quick) -> Quick:
     """`quick`, or the plan itself where it is the cell's product and the cheaper one."""
-    if plan.mode != "static" or plan.cost is None or not plan.fits:
+    if plan.mode == "dense" or plan.cost is None or not plan.fits:
         return quick
-    pattern = facts_of(plan).pattern
-    if pattern is None or pattern.block_size != block_size or abs(pattern.density / density - 1) > _SAME_DENSITY:
+    facts = facts_of(plan)
+    if facts.problem.block_size != block_size or abs(facts.density / density - 1) > _SAME_DENSITY:
         return quick
     own = Quick(plan.cost.total_cycles, True, "plan")
     return own if not quick.fits or own.total_cycles < quick.total_cycles else quick

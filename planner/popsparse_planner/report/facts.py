@@ -1,4 +1,4 @@
-"""What static and dense plans have in common for a report, and numbers made fit for JSON."""
+"""What plans of all modes have in common for a report, and numbers made fit for JSON."""
 
 from __future__ import annotations
 
@@ -7,35 +7,50 @@ from typing import Any, Dict, NamedTuple, Optional, Union
 import numpy as np
 
 from ..dense import DensePlan
+from ..dynamic_plan import DynamicPlan
 from ..pattern import BlockPattern
 from ..plan import StaticPlan
 from ..problem import Problem
 from ..target import Target
 
-Plan = Union[StaticPlan, DensePlan]
+Plan = Union[StaticPlan, DynamicPlan, DensePlan]
 DENSE_BLOCK_SIZE = 16  # of the sparse products that a dense one is compared with
 
 _DIGITS = 10  # significant ones: what NumPy releases agree on
 
 
 class Facts(NamedTuple):
-    """A plan's question. problem: of a dense plan the sparse one of the same size; pattern None: every block."""
+    """A plan's question.
+
+    problem: of a dense plan the sparse one of the same size. pattern: None of a dense plan, and of a dynamic one, whose
+    patterns come later. nnz_blocks: stored blocks, of a dynamic plan those that it has room for; None of a dense one.
+    """
 
     problem: Problem
     pattern: Optional[BlockPattern]
     strategy: str
     options: Dict[str, Any]
     passes: int
+    nnz_blocks: Optional[int]
+
+    @property
+    def density(self) -> float:
+        """Stored blocks over all; 1 for a dense plan."""
+        rows, cols = self.problem.block_grid
+        return 1.0 if self.nnz_blocks is None else self.nnz_blocks / (rows * cols)
 
 
 def facts_of(plan: Plan) -> Facts:
-    """The facts of a static or dense plan."""
+    """The facts of a plan."""
     if isinstance(plan, DensePlan):
-        partials = "float32"
-        problem = Problem(plan.m, plan.k, plan.n, DENSE_BLOCK_SIZE, plan.dtype, partials)
-        return Facts(problem, None, "dense", {}, plan.passes)
+        problem = Problem(plan.m, plan.k, plan.n, DENSE_BLOCK_SIZE, plan.dtype, "float32")
+        return Facts(problem, None, "dense", {}, plan.passes, None)
+    options = plan.options.to_dict()
+    if isinstance(plan, DynamicPlan):
+        passes = int(plan.cost is not None) if plan.draft is None else plan.frame.passes
+        return Facts(plan.problem, None, plan.strategy, options, passes, plan.capacity_blocks)
     passes = 0 if plan.partition is None else plan.partition.num_passes
-    return Facts(plan.problem, plan.pattern, plan.strategy, plan.options.to_dict(), passes)
+    return Facts(plan.problem, plan.pattern, plan.strategy, options, passes, plan.pattern.nnz_blocks)
 
 
 def peak_tflops(target: Target, dtype: str) -> float:

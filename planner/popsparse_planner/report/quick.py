@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 from typing import Any, List, NamedTuple, Set, Tuple
 
 import numpy as np
 
+from ..dynamic.quantile import QuantileSearch
 from ..partition import Partition
 from ..pattern import BlockPattern
-from ..problem import Problem, column_grain
+from ..problem import PlanOptions, Problem, column_grain
 from ..static.choices import Choice, ChoiceSpace
 from ..static.evaluate import StaticModel
 from ..target import Target
@@ -89,3 +91,10 @@ def quick_uniform(problem: Problem, density: float, target: Target) -> Quick:
         if best.num_bytes <= target.tile_bytes:
             return Quick(best.cycles, True, "closed form")
     return Quick(float("inf"), False, "closed form")
+
+
+def quick_dynamic(problem: Problem, density: float, target: Target) -> Quick:
+    """The cheapest dynamic plan of a forward product for patterns of `density`."""
+    mb, kb = problem.block_grid
+    found = QuantileSearch(problem, target, PlanOptions(), ceil(density * mb * kb), ("forward",)).run()[0]
+    return Quick(found.total_cycles, found.fits, "search")

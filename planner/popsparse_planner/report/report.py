@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Union
 
 from .. import json_data
+from ..dynamic_plan import DynamicPlan
 from .crossover import crossover
+from .dynamic_sections import dynamic_fields
 from .facts import Plan, facts_of, tidy
 from .files import write_whole
 from .hints import hint
@@ -89,12 +91,13 @@ class Report:
 
 
 def build_report(plan: Plan, *, with_crossover: bool = True, with_hint: bool = True) -> Report:
-    """The report of a static or dense plan; crossover and hint plan other products: seconds where W is large."""
+    """The report of a plan; crossover and hint plan other products: seconds where W is large."""
     facts = facts_of(plan)
-    tiles = tile_fields(plan, facts)
+    tiles, dynamic = tile_fields(plan, facts), dynamic_fields(plan) if isinstance(plan, DynamicPlan) else None
+    helps = hint(plan, facts) if with_hint else {"best": None, "tried": []}
     fields = {
         "schema": SCHEMA,
-        "verdict": verdict_fields(plan, hint(plan, facts) if with_hint else {"best": None, "tried": []}),
+        "verdict": verdict_fields(plan, helps, dynamic),
         "target": target_fields(plan.target),
         "problem": problem_fields(plan, facts),
         "options": facts.options,
@@ -106,6 +109,7 @@ def build_report(plan: Plan, *, with_crossover: bool = True, with_hint: bool = T
         "cycles": cycle_fields(plan),
         "flops": flop_fields(plan, facts, tiles),
         "crossover": crossover(plan) if with_crossover else None,
+        "dynamic": dynamic,
         "candidates": candidate_fields(plan),
         "validation": validation(plan),
     }

@@ -11,12 +11,14 @@ import numpy as np
 
 from ..cost import PARTS, Cost
 from ..dense import DensePlan
+from ..dynamic_plan import DynamicPlan
 from ..memory import ALWAYS_LIVE, Memory
 from ..partition import Partition
 from ..plan import StaticPlan
 from ..problem import item_bytes
 from ..static.work import cut_work
 from ..target import Target
+from .dynamic_sections import dynamic_bytes, dynamic_tiles
 from .facts import Facts, Plan, peak_tflops
 from .mask import mask_picture
 
@@ -37,7 +39,7 @@ def target_fields(target: Target) -> Dict[str, Any]:
 
 def problem_fields(plan: Plan, facts: Facts) -> Dict[str, Any]:
     """Sizes, data types and pattern of the product."""
-    problem, pattern, dense = facts.problem, facts.pattern, isinstance(plan, DensePlan)
+    problem, blocks, dense = facts.problem, facts.nnz_blocks, isinstance(plan, DensePlan)
     return {
         "mode": plan.mode,
         "strategy": facts.strategy,
@@ -47,11 +49,11 @@ def problem_fields(plan: Plan, facts: Facts) -> Dict[str, Any]:
         "n_padded": problem.n_padded,
         "dtype": problem.dtype,
         "partials_dtype": problem.dtype if dense else problem.partials_dtype,
-        "block_size": None if pattern is None else pattern.block_size,
-        "block_grid": None if pattern is None else list(pattern.block_grid),
-        "nnz_blocks": None if pattern is None else pattern.nnz_blocks,
-        "nnz": problem.m * problem.k if pattern is None else pattern.nnz,
-        "density": 1.0 if pattern is None else pattern.density,
+        "block_size": None if blocks is None else problem.block_size,
+        "block_grid": None if blocks is None else list(problem.block_grid),
+        "nnz_blocks": blocks,
+        "nnz": problem.m * problem.k if blocks is None else blocks * problem.block_size**2,
+        "density": facts.density,
     }
 
 
@@ -81,19 +83,32 @@ def partition_fields(plan: Plan, facts: Facts) -> Dict[str, Any]:
         "tiles_used": plan.tiles_used,
         "imbalance": plan.imbalance,
         "values": None if partition is None else partition.values,
-        "reduce_at": None if partition is None else partition.reduce_at,
+        "reduce_at": _reduce_at(plan),
         "mask": None if facts.pattern is None else mask_picture(facts.pattern, partition),
     }
 
 
+def _reduce_at(plan: Plan) -> Optional[str]:
+    if isinstance(plan, DynamicPlan):
+        return None if plan.draft is None else plan.draft.reduce_at
+    partition = plan.partition if isinstance(plan, StaticPlan) else None
+    return None if partition is None else partition.reduce_at
+
+
 def tile_fields(plan: Plan, facts: Facts) -> Dict[str, Any]:
-    """One number a tile, columnar: multiplying cycles of a call, stored blocks and nonzeros, peak and lasting bytes."""
+    """One number a tile, columnar: multiplying cycles of a call, stored blocks and nonzeros, peak and lasting bytes.
+
+    Of a dynamic plan: an even share of the blocks, and the cycles of the fullest cell that it reckons with.
+    """
     tiles = plan.target.tiles
     blocks, cycles = np.zeros(tiles, dtype=np.int64), np.zeros(tiles, dtype=np.int64)
     nonzeros = blocks
     if isinstance(plan, StaticPlan):
         blocks, cycles = plan.tile_blocks, plan.dot_cycles
         nonzeros = blocks * plan.pattern.block_size**2
+    elif isinstance(plan, DynamicPlan):
+        blocks, cycles = dynamic_tiles(plan)
+        nonzeros = blocks * plan.problem.block_size**2
     else:
         used = np.arange(tiles) < plan.tiles_used
         multiply = sum(step.cycles * step.repeats for step in plan.steps if step.kind == "compute")
@@ -194,6 +209,8 @@ def _received_bytes(plan: Plan, facts: Facts) -> Dict[str, int]:
     if isinstance(plan, DensePlan):
         times = {"x_slices": 1, "value_slices": plan.passes, "partials": plan.passes}
         return {name: size * times[name] * plan.tiles_used for name, size in plan.temporary_bytes.items()}
+    if isinstance(plan, DynamicPlan):
+        return dynamic_bytes(plan)
     if plan.partition is None:
         return {}
     return _static_bytes(plan, plan.partition)
@@ -217,6 +234,8 @@ def _static_bytes(plan: StaticPlan, partition: Partition) -> Dict[str, int]:
 def candidate_fields(plan: Plan) -> List[Dict[str, Any]]:
     """What the search looked at, the chosen one first, then by cycles, each with the reason why it was not taken."""
     total = None if plan.cost is None else plan.cost.total_cycles
+    if isinstance(plan, DynamicPlan):  # whose candidates are ranked by all planned passes
+        total = sum(cost.total_cycles for cost in plan.pass_costs.values())
     rows = []
     for one in plan.candidates:
         reason = one.verdict

@@ -8,16 +8,18 @@ from typing import Any, Dict, List, Optional, Tuple
 from ..cost import Cost
 from ..measured import load_static_points
 from ..target import Target
-from ..validation import predicted_range
+from ..validation import error_name, predicted_range
 from .facts import Plan, facts_of
 
 _SAME_DENSITY = 0.02  # relative difference below which a measured product counts as the planned one
 
 
-def cycle_range(cost: Cost, target: Target, block_size: Optional[int]) -> Optional[Tuple[float, float]]:
+def cycle_range(
+    cost: Cost, target: Target, block_size: Optional[int], mode: str = "static"
+) -> Optional[Tuple[float, float]]:
     """(fewest, most) cycles, or None for a target whose model has never been compared with measurements."""
     try:
-        return predicted_range(cost, target, block_size)
+        return predicted_range(cost, target, None if mode == "dense" else block_size, mode)
     except KeyError:
         return None
 
@@ -27,7 +29,7 @@ def speedup_range(plan: Plan) -> Optional[Tuple[float, float]]:
     dense, speedup = getattr(plan, "dense_cost", None), plan.speedup_vs_dense
     if plan.cost is None or dense is None or speedup is None:
         return None
-    ours = cycle_range(plan.cost, plan.target, facts_of(plan).problem.block_size)
+    ours = cycle_range(plan.cost, plan.target, facts_of(plan).problem.block_size, plan.mode)
     theirs = cycle_range(dense, plan.target, None)
     if ours is None or theirs is None:
         return None
@@ -39,9 +41,9 @@ def speedup_range(plan: Plan) -> Optional[Tuple[float, float]]:
 def validation(plan: Plan) -> Dict[str, Any]:
     """The report's section: the relative error that nine of ten measured products keep, and this product's own."""
     facts = facts_of(plan)
-    name = "dense_error" if facts.pattern is None else f"static_error_b{facts.problem.block_size}"
-    error = plan.target.model.get(name)
-    what = "dense FP16 and FP32" if facts.pattern is None else f"static FP16, b = {facts.problem.block_size}"
+    b = facts.problem.block_size
+    error = plan.target.model.get(error_name(plan.mode, b))
+    what = {"dense": "dense FP16 and FP32", "static": f"static FP16, b = {b}", "dynamic": "dynamic FP16"}[plan.mode]
     return {
         "relative_error": error,
         "covers": "nine of ten measured products",
@@ -60,13 +62,17 @@ def _extrapolations(plan: Plan) -> List[str]:
         found.append(f"target {plan.target.name}; measured products ran on bow")
     if problem.m != problem.k:
         found.append("m and k differ; measured products are square")
-    if facts.pattern is None:
+    if plan.mode == "dense":
         return found
     if facts.strategy != "popsparse":
         found.append(f"strategy {facts.strategy}; measured plans are those of popsparse")
-    if (problem.dtype, problem.partials_dtype) != ("float16", "float16"):
+    partials = "float32" if plan.mode == "dynamic" else "float16"
+    if (problem.dtype, problem.partials_dtype) != ("float16", partials):
         words = f"{problem.dtype} with {problem.partials_dtype} partials"
-        found.append(f"{words}; measured products are float16 throughout")
+        known = "float16 throughout" if partials == "float16" else "float16 with float32 partials"
+        found.append(f"{words}; measured products are {known}")
+    if plan.mode == "dynamic" and facts.options["grad_input"] is False:
+        found.append("no grad-input pass; measured plans have one")
     return found
 
 

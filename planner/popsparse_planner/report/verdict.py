@@ -18,11 +18,10 @@ _MEANING = {
 }
 
 
-def verdict_fields(plan: Plan, hint: Mapping[str, Any]) -> Dict[str, Any]:
-    """The verdict in numbers, and as sentences in the order in which a reader asks."""
+def verdict_fields(plan: Plan, hint: Mapping[str, Any], dynamic: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+    """The verdict in numbers, and as sentences in the order in which a reader asks; dynamic: that section, if any."""
     cost = plan.cost
-    facts = facts_of(plan)
-    cycles = None if cost is None else cycle_range(cost, plan.target, None if facts.pattern is None else _b(plan))
+    cycles = None if cost is None else cycle_range(cost, plan.target, facts_of(plan).problem.block_size, plan.mode)
     speedup = speedup_range(plan)
     fields: Dict[str, Any] = {
         "fits": plan.fits,
@@ -39,12 +38,8 @@ def verdict_fields(plan: Plan, hint: Mapping[str, Any]) -> Dict[str, Any]:
         "hint": hint["best"],
         "hints_tried": hint["tried"],
     }
-    fields["sentences"] = _sentences(plan, fields)
+    fields["sentences"] = _sentences(plan, fields, dynamic)
     return fields
-
-
-def _b(plan: Plan) -> int:
-    return facts_of(plan).problem.block_size
 
 
 def _faster(plan: Plan, speedup: Optional[Tuple[float, float]]) -> Optional[str]:
@@ -65,10 +60,12 @@ def _bottleneck(plan: Plan) -> Optional[Dict[str, Any]]:
     return {"part": name, "meaning": _MEANING.get(name, name), "cycles": cycles, "share": share}
 
 
-def _sentences(plan: Plan, fields: Mapping[str, Any]) -> List[str]:
+def _sentences(plan: Plan, fields: Mapping[str, Any], dynamic: Optional[Mapping[str, Any]]) -> List[str]:
     lines = [_fit_line(plan, fields)]
     if fields["fits"] and plan.cost is not None:
         lines += [_dense_line(plan, fields), _time_line(fields), _bottleneck_line(fields["bottleneck"])]
+    if dynamic is not None and dynamic["propagation"] is not None:
+        lines.append(_propagation_line(dynamic["propagation"]))
     if fields["hint"] is not None:
         lines.append(f"Hint: {fields['hint']['sentence']}.")
     return [line for line in lines if line]
@@ -108,3 +105,11 @@ def _bottleneck_line(bottleneck: Optional[Mapping[str, Any]]) -> str:
     if bottleneck is None:
         return ""
     return f"Bottleneck: {bottleneck['part']} ({bottleneck['meaning']}), {bottleneck['share']:.0%} of the cycles."
+
+
+def _propagation_line(found: Mapping[str, Any]) -> str:
+    model, drawn = found["model_probability"], found["simulated_probability"]
+    return (
+        f"Uniform patterns of this density need propagation with probability {model:.2%}; of "
+        f"{found['simulated_patterns']:,} drawn, {drawn:.2%} did."
+    )

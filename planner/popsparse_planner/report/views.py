@@ -26,9 +26,10 @@ def headline(fields: Fields) -> str:
     if p["block_size"] is None:
         return f"dense: {text}"
     b = p["block_size"]
+    room = "has room for any" if p["mode"] == "dynamic" else "has"
     return (
         f"{p['mode']} ({p['strategy']}): {text} with {p['partials_dtype']} partials; "
-        f"W has {p['nnz_blocks']:,} blocks of {b} x {b}, density {p['density']:.4g}"
+        f"W {room} {p['nnz_blocks']:,} blocks of {b} x {b}, density {p['density']:.4g}"
     )
 
 
@@ -47,8 +48,8 @@ def _partition(fields: Fields) -> View:
         ("tiles used", f"{part['tiles_used']:,} of {tiles:,}"),
         ("imbalance (slowest tile / mean of those used)", f"{part['imbalance']:.3f}"),
     ]
-    if part["values"] is not None:
-        rows += [("values", part["values"]), ("partials are summed at", part["reduce_at"])]
+    words = (("values", part["values"]), ("partials are summed at", part["reduce_at"]))
+    rows += [(name, word) for name, word in words if word is not None]
     return View("partition", "Partition", (("what", False), ("value", True)), tuple(rows))
 
 
@@ -150,7 +151,65 @@ def _crossover(fields: Fields) -> View:
     head = [(f"d = {fraction_words(density)}", True) for density in cross["densities"]]
     columns = (("b", True), *head, ("break-even d", True))
     note = "Uniform patterns of the same m, k, n and data types; short searches, large patterns by the closed form."
+    if fields["problem"]["mode"] == "dynamic":
+        note = "Dynamic plans for each density, of the same m, k, n and data types."
     return View("crossover", "Predicted speed-up over dense by block size and density", columns, tuple(rows), note)
+
+
+def _buckets(fields: Fields) -> View:
+    dynamic = fields["dynamic"]
+    if dynamic is None or not dynamic["pass_cycles"]:
+        return View("dynamic", "Dynamic", (), ())
+    rows = [
+        ("capacity, blocks of W", f"{dynamic['capacity_blocks']:,}"),
+        ("cells, and tiles of each", f"{dynamic['cells']:,}, {dynamic['tiles_per_cell']:,}"),
+        ("blocks that a cell's bucket holds", f"{dynamic['bucket_blocks']:,}"),
+        ("bytes of it on each tile", f"{dynamic['bucket_bytes']:,}"),
+    ]
+    rows += [
+        (f"cycles of {name.replace('_', '-')}", f"{cycles:,.0f}") for name, cycles in dynamic["pass_cycles"].items()
+    ]
+    return View("dynamic", "Buckets", (("what", False), ("value", True)), tuple(rows))
+
+
+def _propagation(fields: Fields) -> View:
+    found = None if fields["dynamic"] is None else fields["dynamic"]["propagation"]
+    if found is None:
+        return View("propagation", "Propagation", (), ())
+    drawn = f"{found['simulated_patterns']:,} patterns drawn"
+    rows = [
+        (
+            "probability that a pattern needs it",
+            f"{found['model_probability']:.2%}",
+            f"{found['simulated_probability']:.2%}",
+        ),
+        ("overfull cells of a pattern, mean", "", f"{found['mean_overfull_cells']:.3g}"),
+        ("spilled blocks of a pattern, mean", "", f"{found['mean_spilled_blocks']:.3g}"),
+        ("steps of a call, median", "", f"{found['median_steps']:,}"),
+    ]
+    if found["most_steps"] is not None:
+        rows.append(("steps of a call, most", "", f"{found['most_steps']:,}"))
+    title = "Propagation of uniform patterns of the planned density"
+    columns = (("what", False), ("model", True), (drawn, True))
+    return View("propagation", title, columns, tuple(rows))
+
+
+def _kinds(fields: Fields) -> View:
+    kinds = [] if fields["dynamic"] is None else fields["dynamic"]["kinds"]
+    rows = []
+    for one in kinds:
+        numbers = (one["overfull_cells"], one["spilled_blocks"], one["steps"], one["total_cycles"])
+        cells = ("" if number is None or not one["fits"] else f"{number:,.0f}" for number in numbers)
+        rows.append((one["kind"], "yes" if one["fits"] else "no", *cells))
+    columns = (
+        ("pattern", False),
+        ("fits", False),
+        ("overfull cells", True),
+        ("spilled blocks", True),
+        ("steps", True),
+        ("cycles", True),
+    )
+    return View("kinds", "One pattern of each kind that fills the plan's capacity", columns, tuple(rows))
 
 
 def _candidates(fields: Fields) -> View:
@@ -209,6 +268,9 @@ _MAKERS: Tuple[Callable[[Fields], View], ...] = (
     _cycles,
     _flops,
     _crossover,
+    _buckets,
+    _propagation,
+    _kinds,
     _candidates,
     _validation,
 )
