@@ -13,10 +13,11 @@ from popsparse_planner import BlockPattern, Target, plan_dense, plan_static
 from popsparse_planner.errors import PlanError
 from popsparse_planner.problem import BLOCK_SIZES, DTYPES, column_grain
 
-from .backends.cpu import CpuBackend
+from .backends.cpu import CpuBackend, host_profile
 from .plans import chip
 
-_FEWEST, _MOST, _ENOUGH_SECONDS = 3, 50, 0.05  # runs of a dense layer that is timed
+_FEWEST, _MOST, _ENOUGH_SECONDS = 3, 50, 0.05  # calls of what is timed
+_PEAK_ROUNDS = 20000  # some milliseconds of multiply-adds
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class LayerPlan:
     """One weight (m, k) for x with n rows: what the dense product takes, what the sparse one is predicted to take.
 
     dense, sparse: in `unit`, "cycles" (both predicted, target a chip) or "us" (target "cpu": one thread, dense measured
-    here, sparse predicted by the cpu plan); None where there is no number. reason: the verdict in words.
+    here, sparse predicted by the cpu plan for the pace at which this processor multiplies at the moment); None where
+    there is no number. reason: the verdict in words.
     """
 
     name: str
@@ -85,14 +87,15 @@ def plan_layer(
     if not static.fits or static.cost is None:
         return LayerPlan(*head, before, None, False, f"does not fit: {static.reason or static.shortfall}")
     after = static.cost.total_cycles
-    return LayerPlan(*head, before, after, *_verdict(before, after, f"most of it {static.bottleneck}"))
+    return LayerPlan(*head, before, after, *_verdict(before, after, f"mostly {static.bottleneck}"))
 
 
 def _on_cpu(name: str, pattern: BlockPattern, n: int, dtype: str, dense_seconds: Callable[[], float]) -> LayerPlan:
-    cost = CpuBackend().plan(pattern, n, dtype).cost
-    before, after = dense_seconds() * 1e6, cost.total_seconds * 1e6
+    made = CpuBackend().plan(pattern, n, dtype)
+    cost = made.cost
+    before, after = dense_seconds() * 1e6, cost.total_seconds * 1e6 * slowness(made.tier)
     bound = "multiplying" if cost.multiply_seconds >= cost.fetch_seconds else "fetching x"
-    verdict = _verdict(before, after, f"most of it {bound}")
+    verdict = _verdict(before, after, f"mostly {bound}")
     return LayerPlan(
         name, pattern.shape, n, dtype, pattern.block_size, pattern.density, "cpu", "us", before, after, *verdict
     )
@@ -118,6 +121,13 @@ def dense_layer_seconds(layer: Any, n: int) -> float:
             return _timed_seconds(lambda: torch.nn.functional.linear(x, weight, bias))
     finally:
         torch.set_num_threads(threads)
+
+
+def slowness(tier: str) -> float:
+    """How many times longer this processor takes to multiply, now, than the profile that cpu plans are made for."""
+    core = import_module("popsparse_py._core")
+    seconds = _timed_seconds(lambda: core.cpu_peak_flops(_PEAK_ROUNDS, tier))
+    return float(host_profile()[f"flops_per_second.{tier}"]) * seconds / (core.cpu_peak_flops(1, tier) * _PEAK_ROUNDS)
 
 
 def _timed_seconds(call: Callable[[], Any]) -> float:

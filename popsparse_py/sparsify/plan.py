@@ -57,19 +57,21 @@ class ModelPlan:
         return table
 
     def _sums(self) -> List[Tuple[str, float, float]]:
-        """Rows (what, dense, sparse): every layer sparse, and only the faster ones."""
+        """Rows (what, dense, sparse): every layer sparse, and the faster ones only."""
         both = [(one.dense, one.sparse) for one in self.layers if one.dense is not None and one.sparse is not None]
         if len(both) < 2:
             return []
         dense = sum(numbers[0] for numbers in both)
         return [
             ("all sparse", dense, sum(numbers[1] for numbers in both)),
-            ("only the faster ones", dense, sum(min(numbers) for numbers in both)),
+            ("the faster ones only", dense, sum(min(numbers) for numbers in both)),
         ]
 
     def __str__(self) -> str:
         text = StringIO()
-        Console(file=text, width=120, highlight=False, markup=False).print(self.to_table())
+        Console(file=text, width=120, highlight=False, markup=False, color_system=None, force_jupyter=False).print(
+            self.to_table()
+        )
         return text.getvalue()
 
 
@@ -86,7 +88,7 @@ def plan_model(
     """What each linear layer takes today and would take sparse, for the rows that it gets from example_inputs.
 
     example_inputs: of model(...): a tensor, a tuple of arguments or a mapping of named ones. target: "cpu" ("auto") in
-    microseconds of one thread, today's measured here and the sparse one's predicted by the cpu plan; or a chip,
+    microseconds of one thread, today's measured here and the sparse one's predicted (see LayerPlan); or a chip,
     "ipu_model", "bow", "mk2" or a TOML file, both predicted in cycles. The model is not changed.
     Raises as sparsify_.
     """

@@ -11,6 +11,7 @@ import pytest
 
 from popsparse_planner import PlanError
 from popsparse_py import BlockSparseMatrix, layer_plans, magnitude_prune
+from popsparse_py.backends.cpu import CpuBackend
 from popsparse_py.formats.safetensors_raw import StoredTensor, read_raw, write_raw
 
 safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
@@ -175,14 +176,17 @@ def test_layer_plans_say_why_not() -> None:
         layer_plans.plan_layer("w", matrix.pattern, 0, "float32", target="bow", dense_seconds=never)
 
 
-def test_layer_plans_on_the_cpu_compare_with_the_clock() -> None:
-    pytest.importorskip("popsparse_py._core", reason="the native core is not built")
+def test_layer_plans_on_the_cpu_compare_with_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = pytest.importorskip("popsparse_py._core", reason="the native core is not built")
+    assert layer_plans.slowness(core.cpu_tiers()[0]) > 0
+    monkeypatch.setattr(layer_plans, "slowness", lambda tier: 3.0)
     pattern = magnitude_prune(np.eye(64, dtype=np.float32), 16, 0.25).pattern
     slow, fast = (
         layer_plans.plan_layer("w", pattern, 64, "float32", target="cpu", dense_seconds=lambda s=seconds: s)
         for seconds in (1.0, 1e-9)
     )
     assert (slow.faster, fast.faster, slow.unit, slow.dense) == (True, False, "us", 1e6)
-    assert slow.sparse == fast.sparse
+    planned = CpuBackend().plan(pattern, 64, "float32").cost.total_seconds
+    assert slow.sparse == fast.sparse == pytest.approx(3e6 * planned)
     assert "faster" in slow.reason
     assert "slower" in fast.reason

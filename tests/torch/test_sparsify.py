@@ -212,7 +212,7 @@ def test_plan_prints_a_table_and_json() -> None:
     text = str(found)
     assert "on bow (predicted)" in text
     assert "64 x 32" in text
-    assert "only the faster ones" in text
+    assert "the faster ones only" in text
 
 
 def test_plan_on_this_processor_times_the_dense_layers() -> None:
