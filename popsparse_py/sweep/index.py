@@ -28,6 +28,13 @@ _COLUMNS = (
     ("over dense", "speedup_vs_dense", ".2f"),
     ("bytes", "peak_bytes", ",.0f"),
 )
+_DYNAMIC_COLUMNS = (  # shown where there are dynamic plans
+    ("steps", "steps", ",d"),
+    ("spilled", "spilled_blocks", ",d"),
+    ("overfull cells", "overfull_cells", ",d"),
+    ("P(propagation) model", "model_probability", ".2%"),
+    ("drawn", "simulated_probability", ".2%"),
+)
 _WORDS = (("density", "density"), ("mode", "mode"), ("strategy", "strategy"), ("dtype", "dtype"), ("kind", "kind"))
 
 
@@ -57,11 +64,12 @@ def _section(sweep: Sweep, figure: Figure, lines: Mapping[str, Mapping[str, Any]
 
 
 def _table(done: List[Mapping[str, Any]]) -> str:
-    heads = [f'<th scope="col" class="number">{name}</th>' for name, _, _ in _COLUMNS]
+    columns = _COLUMNS + (_DYNAMIC_COLUMNS if any(line["mode"] == "dynamic" for line in done) else ())
+    heads = [f'<th scope="col" class="number">{name}</th>' for name, _, _ in columns]
     heads += [f'<th scope="col">{name}</th>' for name, _ in _WORDS] + ['<th scope="col">note</th>']
     rows = []
     for line in done:
-        cells = [f'<td class="number">{text_of(line.get(key), form)}</td>' for _, key, form in _COLUMNS]
+        cells = [f'<td class="number">{text_of(line.get(key), form)}</td>' for _, key, form in columns]
         cells += [f"<td>{escape(str(line[key]))}</td>" for _, key in _WORDS]
         rows.append(f"<tr>{''.join(cells)}<td>{escape(line['error'])}</td></tr>")
     table = f'<table class="sortable"><thead><tr>{"".join(heads)}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

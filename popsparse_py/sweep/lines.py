@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from html import escape
 from math import log
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Sequence, Tuple
 
 from popsparse_planner.measured import DATA_FOLDER
 
@@ -17,8 +17,8 @@ _WIDTH, _HEIGHT = 800, 430
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 520, 20, 380
 # Okabe and Ito's colours, apart for all kinds of colour vision, and a mark of its own for each.
 _COLOURS = {"": "#555555", "1": "#0072b2", "4": "#d55e00", "8": "#009e73", "16": "#cc79a7"}
-_METHODS = {"dense": "dense", "static_sparse": "static"}
-_DASHES = {"popsparse": "", "balanced": "7 4"}
+_METHODS = {"dense": "dense", "static_sparse": "static", "dynamic_sparse": "dynamic"}
+_DASHES = {"popsparse": "", "balanced": "7 4", "quantile": "7 4"}
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ def predicted_series(figure: Figure, lines: Sequence[Mapping[str, Any]]) -> List
     ]
 
 
-def measured_series(figure: Figure) -> List[Series]:
-    """The measured FP16 rates on a Bow of a published figure."""
+def measured_series(figure: Figure, modes: Collection[str]) -> List[Series]:
+    """The measured FP16 rates on a Bow of a published figure, of products of these modes."""
     found: Dict[Tuple[str, str], List[Tuple[float, float]]] = {}
     with (DATA_FOLDER / "paper_lines.csv").open(newline="", encoding="utf-8") as rows:
         for row in csv.DictReader(rows):
             wanted = row["figure"] == figure.measured and row["device"] == "IPU" and row["type"] == "FP16"
-            if wanted and row["method"] in _METHODS:
+            if wanted and _METHODS.get(row["method"]) in modes:
                 method = _METHODS[row["method"]]
                 b = "" if method == "dense" or figure.x == "block_size" else row["b"]
                 found.setdefault((method, b), []).append((float(row["x_value"]), float(row["flops"]) / 1e12))
@@ -78,7 +78,8 @@ def _x_of(figure: Figure, line: Mapping[str, Any]) -> float:
 
 def lines_svg(figure: Figure, lines: Sequence[Mapping[str, Any]]) -> str:
     """The picture as SVG text; each mark carries its numbers as a tooltip and as data-x and data-y."""
-    series = predicted_series(figure, lines) + (measured_series(figure) if figure.measured else [])
+    modes = {line["mode"] for line in lines}
+    series = predicted_series(figure, lines) + (measured_series(figure, modes) if figure.measured else [])
     values = [point for one in series for point in one.points]
     if not values:
         return "<p>No point of this picture is planned yet.</p>"
@@ -119,7 +120,7 @@ def _axes(figure: Figure, xs: Sequence[float], ys: Sequence[float], x_of: Any, y
 def _drawn(one: Series, index: int, x_of: Any, y_of: Any) -> List[str]:
     colour = _COLOURS.get(one.block_size, "#555555")
     if not one.block_size and one.mode != "dense":
-        colour = {"balanced": "#d55e00"}.get(one.strategy, "#0072b2")
+        colour = {"balanced": "#d55e00", "quantile": "#d55e00"}.get(one.strategy, "#0072b2")
     places = [(x_of(x), y_of(y)) for x, y in one.points]
     parts, y = [], _TOP + 10 + 19 * index
     if not one.is_measured:

@@ -28,6 +28,7 @@ _AXES = (
     "kind",
     "seed",
     "target",
+    "grad_input",
 )
 _DEFAULTS: Dict[str, Any] = {
     "block_size": 16,
@@ -38,12 +39,14 @@ _DEFAULTS: Dict[str, Any] = {
     "kind": "uniform",
     "seed": 0,
     "target": "bow",
+    "grad_input": False,
 }
 
 
 @dataclass(frozen=True)
 class Point:
-    """One product to plan. density: as a fraction in text; partials_dtype "": the strategy's default."""
+    """One product to plan. density: as a fraction in text; partials_dtype "": the strategy's default; grad_input:
+    whether a dynamic plan makes room for that pass."""
 
     m: int
     k: int
@@ -57,6 +60,7 @@ class Point:
     kind: str
     seed: int
     target: str
+    grad_input: bool = False
 
     @property
     def id(self) -> str:
@@ -128,6 +132,8 @@ def _points(path: Path, name: str, grid: Dict[str, Any]) -> List[Point]:
         fields = dict(zip(axes, values))
         fields["k"] = fields["m"] if fields["k"] is None else fields["k"]
         fields["density"] = _density(path, name, fields["density"])
+        if fields["mode"] == "dynamic" and fields["strategy"] == "balanced":
+            fields["strategy"] = "quantile"  # the dynamic planner of this project, as balanced is the static one
         found.append(Point(**fields))
     return found
 

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any, Dict
 
-from popsparse_planner import PopsparseError
+from popsparse_planner import DynamicPlan, PlanOptions, PopsparseError
+from popsparse_planner.report.dynamic_sections import most_blocks, pattern_fields, propagation_fields
 from popsparse_planner.report.facts import tidy
 from popsparse_planner.report.uncertainty import cycle_range
 
@@ -30,6 +31,7 @@ def plan_point(identity: str, point: Point) -> Dict[str, Any]:
             block_size=point.block_size,
             kind=point.kind,
             seed=point.seed,
+            options=PlanOptions(grad_input=point.grad_input),
         )
     except PopsparseError as error:
         return {**fields, "fits": False, "error": str(error)}
@@ -41,12 +43,26 @@ def plan_point(identity: str, point: Point) -> Dict[str, Any]:
             planned_mode=made.mode,
             total_cycles=made.cost.total_cycles,
             profiled_cycles=made.cost.profiled_cycles,
-            cycles_range=cycle_range(made.cost, made.target, block_size),
+            cycles_range=cycle_range(made.cost, made.target, block_size, made.mode),
             profiled_tflops=useful * made.cost.clock_hz / made.cost.profiled_cycles / 1e12,
             speedup_vs_dense=made.speedup_vs_dense,
             bottleneck=made.bottleneck,
             tiles_used=made.tiles_used,
             peak_bytes=None if made.memory is None else made.memory.peak_bytes,
         )
+        if isinstance(made, DynamicPlan):
+            fields.update(_dynamic_fields(made, point))
     result: Dict[str, Any] = tidy(fields)
     return result
+
+
+def _dynamic_fields(plan: DynamicPlan, point: Point) -> Dict[str, Any]:
+    """Buckets, the probability of propagation by model and by simulation, and what the point's own pattern meets."""
+    fields: Dict[str, Any] = {"bucket_bytes": plan.bucket_bytes}
+    found = propagation_fields(plan)
+    if found is not None:
+        fields.update((name, found[name]) for name in ("model_probability", "simulated_probability"))
+    if plan.capacity_blocks <= most_blocks(plan):
+        meets = pattern_fields(plan, point.kind, point.seed)
+        fields.update((name, meets[name]) for name in ("steps", "spilled_blocks", "overfull_cells"))
+    return fields

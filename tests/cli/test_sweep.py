@@ -12,7 +12,7 @@ from typing import Any, Dict, List
 
 import pytest
 
-from popsparse_planner import BlockPattern, FormatError, PlanError, plan_static
+from popsparse_planner import BlockPattern, FormatError, PlanError, load_target, plan_static
 from popsparse_py.sweep.points import PUBLISHED, load_sweep
 from popsparse_py.sweep.speedups import measured_speedups
 from popsparse_py.sweep.store import Store
@@ -159,6 +159,24 @@ def test_shipped_sweep_covers_the_published_points() -> None:
     }
     assert set(measured_speedups()) <= found
     assert {figure.measured for figure in sweep.figures} == {"fig1", "fig3", "fig4", ""}
+
+
+def test_dynamic_points_tell_their_propagation(popsparse: Any, tmp_path: Path) -> None:
+    path, out, html = (tmp_path / name for name in ("s.toml", "out.jsonl", "index.html"))
+    grid = '[[grid]]\nname = "a"\nm = 4096\nn = 64\ndensity = "1/16"\nmode = "dynamic"\nkind = "hot_corner"\n'
+    figure = '[[figure]]\ntitle = "t"\ngrid = "a"\nmeasured = "fig1"\n'
+    path.write_text(f'{grid}strategy = ["balanced", "popsparse"]\ngrad_input = true\n{figure}', encoding="utf-8")
+    assert popsparse("sweep", path, "--out", out, "--html", html, "--quiet").code == 0
+    ours, theirs = lines_of(out)
+    assert (ours["strategy"], theirs["strategy"], ours["partials_dtype"]) == ("quantile", "popsparse", "")
+    assert ours["simulated_probability"] < 0.02 and ours["model_probability"] < 0.006
+    assert theirs["simulated_probability"] == pytest.approx(theirs["model_probability"], abs=0.05)
+    assert theirs["steps"] > 20 * max(ours["steps"], 1) and theirs["spilled_blocks"] > 100 > ours["overfull_cells"]
+    low, _ = ours["cycles_range"]
+    assert low == pytest.approx(ours["total_cycles"] / (1 + load_target("bow").model["dynamic_error"]))
+    page = html.read_text(encoding="utf-8")
+    assert 'data-series="dynamic b = 16, measured" data-x="0.125" data-y="39.057"' in page
+    assert "static b = 16, measured" not in page and "overfull cells" in page
 
 
 def test_product_that_raises_is_a_result(popsparse: Any, tmp_path: Path) -> None:

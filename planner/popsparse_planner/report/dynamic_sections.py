@@ -21,7 +21,6 @@ _MOST_PUBLISHED_BLOCKS = 1 << 14  # as _MOST_BLOCKS, where the published placeme
 
 def dynamic_fields(plan: DynamicPlan) -> Dict[str, Any]:
     """What a bucket holds, every pass, how likely propagation is, and what patterns of each kind would meet."""
-    simulation = _simulation(plan)
     return {
         "capacity_blocks": plan.capacity_blocks,
         "cells": 0 if plan.cost is None else plan.grid.qm * plan.grid.qk,
@@ -29,7 +28,7 @@ def dynamic_fields(plan: DynamicPlan) -> Dict[str, Any]:
         "bucket_blocks": _bucket_blocks(plan),
         "bucket_bytes": 0 if plan.cost is None else plan.bucket_bytes,
         "pass_cycles": {name: cost.total_cycles for name, cost in plan.pass_costs.items()},
-        "propagation": None if simulation is None else _propagation_fields(plan, simulation),
+        "propagation": propagation_fields(plan),
         "kinds": _kinds(plan),
     }
 
@@ -52,8 +51,11 @@ def _simulation(plan: DynamicPlan) -> Optional[Simulation]:
     return simulate_published((rows * ratio, cols * ratio), plan.capacity_blocks * ratio * ratio, capacity)
 
 
-def _propagation_fields(plan: DynamicPlan, found: Simulation) -> Dict[str, Any]:
-    own = plan.draft is not None
+def propagation_fields(plan: DynamicPlan) -> Optional[Dict[str, Any]]:
+    """How likely a uniform pattern of the planned density is to need propagation, by the model and drawn."""
+    found, own = _simulation(plan), plan.draft is not None
+    if found is None:
+        return None
     return {
         "model_probability": plan.propagation_probability,
         "simulated_probability": found.probability,
@@ -65,18 +67,23 @@ def _propagation_fields(plan: DynamicPlan, found: Simulation) -> Dict[str, Any]:
     }
 
 
+def most_blocks(plan: DynamicPlan) -> int:
+    """Capacity up to which patterns of a plan are drawn and placed; above it that takes too long for a report."""
+    return _MOST_PUBLISHED_BLOCKS if plan.draft is None else _MOST_BLOCKS
+
+
 def _kinds(plan: DynamicPlan) -> List[Dict[str, Any]]:
     """One drawn pattern of each kind, as full as the plan allows; none for plans of many blocks."""
-    most = _MOST_PUBLISHED_BLOCKS if plan.draft is None else _MOST_BLOCKS
-    if plan.cost is None or plan.capacity_blocks > most:
+    if plan.cost is None or plan.capacity_blocks > most_blocks(plan):
         return []
+    return [dict(pattern_fields(plan, kind, plan.options.seed), kind=kind) for kind in KINDS]
+
+
+def pattern_fields(plan: DynamicPlan, kind: str, seed: int) -> Dict[str, Any]:
+    """fits, steps, spilled_blocks, overfull_cells and total_cycles of a pattern that fills the plan's capacity."""
     shape, b = (plan.problem.m, plan.problem.k), plan.problem.block_size
-    rows = []
-    for kind in KINDS:
-        pattern = BlockPattern.random(shape, density=plan.density, block_size=b, kind=kind, seed=plan.options.seed)
-        forecast = _published_forecast(plan, pattern) if plan.draft is None else _forecast(plan, pattern)
-        rows.append(dict(forecast, kind=kind))
-    return rows
+    pattern = BlockPattern.random(shape, density=plan.density, block_size=b, kind=kind, seed=seed)
+    return _published_forecast(plan, pattern) if plan.draft is None else _forecast(plan, pattern)
 
 
 def _forecast(plan: DynamicPlan, pattern: BlockPattern) -> Dict[str, Any]:
