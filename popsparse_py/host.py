@@ -1,4 +1,4 @@
-"""Products on this computer's processor: what target="cpu" means, with everything in place that need not be copied."""
+"""Products for target="cpu" and "cuda": operands as they lie, kernels with packed values kept on the matrix."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from typing import Any, Optional, Union
 import numpy as np
 
 from popsparse_planner.cpu_plan import CpuPlan
+from popsparse_planner.cuda_plan import CudaPlan
 from popsparse_planner.errors import DTypeError, PlanError, ShapeError
 from popsparse_planner.pattern import BlockPattern
 
 from .backends.base import Result, check_x_shape
 from .backends.cpu import CpuBackend, CpuKernel, checked_out, native_pattern
+from .backends.cuda import CudaBackend, CudaKernel
 from .backends.host_arrays import HOST_DTYPES, empty_like, host_view
 from .formats import BlockSparseMatrix
+
+HostBackend = Union[CpuBackend, CudaBackend]
 
 KERNELS_KEPT = 6  # packed copies of its values that a matrix keeps, the most recently used
 _NARROWEST = 16  # columns; products with fewer share a plan
 
 
 def multiply(
-    backend: CpuBackend,
+    backend: HostBackend,
     a: BlockSparseMatrix,
     x: Any,  # (k, n) or (k)
-    plan: Any,  # CpuPlan, or None to make one
+    plan: Any,  # CpuPlan or CudaPlan, or None to make one
     out_dtype: Optional[str],
     out: Any,
 ) -> Any:
@@ -37,18 +41,18 @@ def multiply(
     return kernel_of(backend, a, x.shape[1], plan).multiply(x, None, "none", out_dtype, out)
 
 
-def multiply_traced(backend: CpuBackend, a: BlockSparseMatrix, x: Any, plan: Any) -> Result:
+def multiply_traced(backend: HostBackend, a: BlockSparseMatrix, x: Any, plan: Any) -> Result:
     """Result of a x (k, n) by `plan`."""
     check_x_shape(*a.shape, tuple(x.shape))
     return kernel_of(backend, a, x.shape[1], plan).run(x)
 
 
 def linear(
-    backend: CpuBackend,
+    backend: HostBackend,
     x: Any,  # (..., k)
     a: BlockSparseMatrix,
     bias: Any,
-    plan: Any,  # CpuPlan, or None to make one
+    plan: Any,  # CpuPlan or CudaPlan, or None to make one
     activation: str,
 ) -> Any:
     """y (..., m) = activation(x a^T + bias)."""
@@ -62,10 +66,12 @@ def linear(
 
 
 def sampled(
-    backend: CpuBackend, pattern: Union[BlockPattern, BlockSparseMatrix], dy: Any, x: Any, out: Any = None
+    backend: HostBackend, pattern: Union[BlockPattern, BlockSparseMatrix], dy: Any, x: Any, out: Any = None
 ) -> Any:
     """values (nnz_blocks, b, b) = dy x^T at the blocks of the pattern, of dy's dtype."""
     places = pattern.pattern if isinstance(pattern, BlockSparseMatrix) else pattern
+    if isinstance(backend, CudaBackend):
+        return backend.sampled(places, dy, x, out)
     left, right = host_view(dy, "dy"), host_view(x, "x")
     m, k = places.shape
     if (
@@ -86,7 +92,9 @@ def sampled(
     return values
 
 
-def kernel_of(backend: CpuBackend, a: BlockSparseMatrix, n: int, plan: Any, *, transposed: bool = False) -> CpuKernel:
+def kernel_of(
+    backend: HostBackend, a: BlockSparseMatrix, n: int, plan: Any, *, transposed: bool = False
+) -> Union[CpuKernel, CudaKernel]:
     """The kernel of `plan`, or of one for about n columns, with a's values packed; kept on `a`.
 
     Values that a torch tensor was given in place since are packed anew.
@@ -99,7 +107,8 @@ def kernel_of(backend: CpuBackend, a: BlockSparseMatrix, n: int, plan: Any, *, t
     kernel, packed = kept.pop(key, (None, None))
     if kernel is None or packed != version:
         if kernel is None:
-            kernel = backend.compile(plan or _plan(backend, a, about, transposed), transposed=transposed)
+            made: Any = plan or _plan(backend, a, about, transposed)
+            kernel = backend.compile(made, transposed=transposed)
         kernel.load(a)
     kept[key] = (kernel, version)
     while len(kept) > KERNELS_KEPT:
@@ -114,7 +123,7 @@ def check_out_dtype(out_dtype: Optional[str]) -> None:
         raise DTypeError(f"out_dtype {out_dtype!r} is not supported: expected one of {expected}", dtype=out_dtype)
 
 
-def _plan(backend: CpuBackend, a: BlockSparseMatrix, n: int, transposed: bool) -> CpuPlan:
+def _plan(backend: HostBackend, a: BlockSparseMatrix, n: int, transposed: bool) -> Union[CpuPlan, CudaPlan]:
     return backend.plan(a.pattern, n, a.dtype, transposed=transposed)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple, Union
 import numpy as np
 
 from popsparse_planner.cpu_plan import CpuPlan
+from popsparse_planner.cuda_plan import CudaPlan
 from popsparse_planner.dynamic_plan import DynamicPlan
 from popsparse_planner.errors import DTypeError, PlanError, TargetUnavailableError
 from popsparse_planner.pattern import BlockPattern
@@ -21,6 +22,7 @@ from popsparse_planner.search import plan_static
 from . import host
 from .backends.base import Backend, Kernel, Result, check_x_shape
 from .backends.cpu import CpuBackend
+from .backends.cuda import CudaBackend
 from .backends.ipu_model import IpuModelBackend
 from .dynamic_ops import dynamic_product, sampled_product
 from .formats import BlockSparseMatrix, set_product
@@ -28,7 +30,9 @@ from .formats.arrays import dtype_name, is_tensor, to_numpy
 
 __all__ = ["Result", "get_num_threads", "linear", "run", "sddmm", "set_num_threads", "spmm", "targets", "use_target"]
 
-AnyPlan = Union[StaticPlan, DynamicPlan, CpuPlan]
+AnyPlan = Union[StaticPlan, DynamicPlan, CpuPlan, CudaPlan]
+
+_IN_PLACE = (CpuBackend, CudaBackend)  # take operands as they are, see host.py
 
 KERNELS_KEPT = 4  # compiled products that a matrix keeps, the most recently used
 
@@ -37,8 +41,8 @@ _threads: ContextVar[int] = ContextVar("popsparse_threads", default=0)
 
 
 def _backends() -> Dict[str, Any]:
-    """Every backend of this installation, in the order in which "auto" asks them."""
-    return {"cpu": CpuBackend(_threads.get()), "ipu_model": IpuModelBackend(_threads.get())}
+    """Every backend of this installation, in the order in which "auto" asks them; it leaves out "cuda"."""
+    return {"cpu": CpuBackend(_threads.get()), "ipu_model": IpuModelBackend(_threads.get()), "cuda": CudaBackend()}
 
 
 def targets() -> Dict[str, Optional[str]]:
@@ -89,9 +93,9 @@ def spmm(
     in float32, and takes x as it lies, any strides. Raises ShapeError, DTypeError, PlanError (no plan, or one of
     another pattern), CapacityError (too many blocks for a dynamic plan), TileMemoryError, TargetUnavailableError.
     """
-    target = _target_of(plan, target)
+    target = _target_of(plan, target, x)
     backend, _ = _chosen_backend(target)
-    if isinstance(backend, CpuBackend):
+    if isinstance(backend, _IN_PLACE):
         return host.multiply(backend, a, _array(x), plan, out_dtype, out)
     if out is not None:
         raise PlanError(f"out is for target 'cpu': {backend.name} makes its own results")
@@ -111,10 +115,10 @@ def linear(
 
     activation: "none", "relu" or "gelu" (the exact one, by erf). On "cpu" one pass does it all. Raises as spmm.
     """
-    target = _target_of(plan, target)
+    target = _target_of(plan, target, x)
     backend, _ = _chosen_backend(target)
     x = _array(x)
-    if isinstance(backend, CpuBackend):
+    if isinstance(backend, _IN_PLACE):
         return host.linear(backend, x, a, bias, plan, activation)
     if activation != "none":
         raise PlanError(f"activation {activation!r} is for target 'cpu': use 'none' on {backend.name}")
@@ -139,8 +143,8 @@ def sddmm(
     put the values (target "cpu" only).
     Raises ShapeError, DTypeError, PlanError, CapacityError, TileMemoryError, TargetUnavailableError.
     """
-    backend, _ = _chosen_backend(_target_of(plan, target))
-    if isinstance(backend, CpuBackend):
+    backend, _ = _chosen_backend(_target_of(plan, target, x))
+    if isinstance(backend, _IN_PLACE):
         return host.sampled(backend, pattern, _array(dy), _array(x), out)
     if out is not None:
         raise PlanError(f"out is for target 'cpu': {backend.name} makes its own results")
@@ -154,9 +158,9 @@ def run(plan: AnyPlan, a: BlockSparseMatrix, x: Any, *, target: Optional[str] = 
 
     target: None is the one that the plan is for.
     """
-    target = _target_of(plan, "auto") if target is None else target
+    target = _target_of(plan, "auto", x) if target is None else target
     backend, chosen = _chosen_backend(target)
-    if isinstance(backend, CpuBackend):
+    if isinstance(backend, _IN_PLACE):
         y, trace = host.multiply_traced(backend, a, _array(x), plan)
         return Result(y, replace(trace, chosen=chosen))
     return _product(a, x, plan, target, None)
@@ -182,11 +186,13 @@ def _product(a: BlockSparseMatrix, x: Any, plan: Any, target: str, out_dtype: Op
     return Result(_like(x, np.ascontiguousarray(y)), replace(trace, chosen=chosen))
 
 
-def _target_of(plan: Optional[AnyPlan], target: str) -> str:
-    """`target`, or where that is "auto" the target that `plan` is for; without a plan "auto" stays."""
-    if target != "auto" or plan is None:
+def _target_of(plan: Optional[AnyPlan], target: str, x: Any) -> str:
+    """`target`, or where that is "auto" the target of `plan`, or "cuda" for a tensor there; else "auto" stays."""
+    if target != "auto":
         return target
-    return "cpu" if isinstance(plan, CpuPlan) else "ipu_model"
+    if plan is not None:
+        return "cpu" if isinstance(plan, CpuPlan) else "cuda" if isinstance(plan, CudaPlan) else "ipu_model"
+    return "cuda" if is_tensor(x) and x.is_cuda and _target.get() == "auto" else "auto"
 
 
 def _chosen_backend(target: str) -> Tuple[Any, str]:
@@ -197,11 +203,11 @@ def _chosen_backend(target: str) -> Tuple[Any, str]:
         target = _target.get()
         chosen = "use_target"
     if target == "auto":
-        reasons = {name: backend.why_unavailable() for name, backend in backends.items()}
+        reasons = {name: backend.why_unavailable() for name, backend in backends.items() if name != "cuda"}
         usable = [name for name, reason in reasons.items() if reason is None]
         if not usable:
             raise TargetUnavailableError("no target can be used: " + "; ".join(f"{n}: {r}" for n, r in reasons.items()))
-        target, chosen = usable[0], f"auto: the first available of {', '.join(backends)}"
+        target, chosen = usable[0], f"auto: the first available of {', '.join(reasons)}"
     if target not in backends:
         raise TargetUnavailableError(f"target {target!r} is unknown here: expected auto, {', '.join(backends)}")
     reason = backends[target].why_unavailable()

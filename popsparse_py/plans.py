@@ -18,8 +18,10 @@ from popsparse_planner import (
     plan_dynamic,
     plan_static,
 )
+from popsparse_planner.cuda_plan import CudaPlan, plan_cuda
 
 from .backends.cpu import CpuBackend
+from .backends.cuda import CudaBackend
 from .formats import BlockSparseMatrix
 
 MODES = ("static", "dynamic", "dense", "auto")
@@ -44,7 +46,7 @@ def plan(
     kind: str = "uniform",
     seed: int = 0,
 ) -> Any:
-    """The StaticPlan, DynamicPlan or DensePlan (on target "cpu" the CpuPlan) of Y (m, n) = W (m, k) X (k, n).
+    """The StaticPlan, DynamicPlan or DensePlan ("cpu": CpuPlan, "cuda": CudaPlan) of Y (m, n) = W (m, k) X (k, n).
 
     a_or_shape: W as a BlockSparseMatrix, its BlockPattern or its shape (m, k).
 
@@ -52,17 +54,20 @@ def plan(
     is given), "dense", or "auto": static or dense, whichever is predicted to take fewer cycles; the plan's own `mode`
     says which. strategy: None is the default of the mode, "balanced" or "quantile"; "popsparse" the published one.
     target: "ipu_model" (the Bow chip), "bow", "mk2", a TOML file or a Target; "cpu" gives the CpuPlan for this
-    computer's processor, which has no mode, strategy or options. dtype: "float16" or "float32"; None means
+    computer's processor, "cuda" the CudaPlan for its GPU, or for an H200; these have no mode, strategy or
+    options. dtype: "float16" or "float32"; None means
     that of the matrix, float16 for a pattern or a shape. density, block_size, kind, seed: of the random pattern that is
     planned for where only a shape is given. The others: see plan_static, plan_dynamic.
     Raises PlanError, PatternError, ShapeError, DTypeError, CapacityError, TargetError; never because something does not
     fit.
     """
     checked_mode(mode)
-    if target == "cpu":
+    if target in ("cpu", "cuda"):
         pattern = _pattern_of(a_or_shape, density, block_size, kind, seed)
-        own = a_or_shape.dtype if isinstance(a_or_shape, BlockSparseMatrix) else "float32"
-        return CpuBackend().plan(pattern, n, dtype or own)
+        own = a_or_shape.dtype if isinstance(a_or_shape, BlockSparseMatrix) else dtype
+        if target == "cpu":
+            return CpuBackend().plan(pattern, n, dtype or own or "float32")
+        return cuda_plan(pattern, n, dtype or own or "bfloat16")
     machine = chip(target)
     element = dtype or (a_or_shape.dtype if isinstance(a_or_shape, BlockSparseMatrix) else "float16")
     if mode == "dense":
@@ -78,6 +83,12 @@ def plan(
     if mode == "static":
         return static
     return cheaper(static, plan_dense(*pattern.shape, n, dtype=element, target=machine))
+
+
+def cuda_plan(pattern: BlockPattern, n: int, dtype: str) -> CudaPlan:
+    """The plan for the GPU that is here, or for an H200 where there is none."""
+    backend = CudaBackend()
+    return plan_cuda(pattern, n, dtype=dtype) if backend.why_unavailable() else backend.plan(pattern, n, dtype)
 
 
 def cheaper(static: StaticPlan, dense: DensePlan) -> Plan:

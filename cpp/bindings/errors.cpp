@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include "../cuda/driver.hpp"
 #include "../model/errors.hpp"
 
 namespace popsparse_py::bindings {
@@ -33,6 +34,12 @@ void registerErrors() {
       using namespace py::literals;
       raise("TileMemoryError", error,
             py::dict("tile"_a = error.tile, "needed_bytes"_a = error.neededBytes, "tile_bytes"_a = error.tileBytes));
+    } catch (const cuda::UnavailableError &error) {
+      raise("TargetUnavailableError", error, py::dict());
+    } catch (const cuda::MemoryError &error) {
+      using namespace py::literals;
+      raise("DeviceMemoryError", error,
+            py::dict("needed_bytes"_a = error.neededBytes, "free_bytes"_a = error.freeBytes));
     }
   });
 }

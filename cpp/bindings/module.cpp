@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "cpu.hpp"
+#include "cuda.hpp"
 #include "errors.hpp"
 #include "model.hpp"
 
@@ -25,5 +26,6 @@ PYBIND11_MODULE(_core, module) {
   requireCpu();
   popsparse_py::bindings::registerErrors();
   popsparse_py::bindings::bindCpu(module);
+  popsparse_py::bindings::bindCuda(module);
   popsparse_py::bindings::bindModel(module);
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Dict, Mapping, Union
+from typing import Any, ClassVar, Dict, Mapping, Tuple, Union
 
 from .errors import TargetError
 from .target import STATUSES, Fact, toml_parser
@@ -31,8 +31,10 @@ class CpuProfile:
     name: str
     facts: Mapping[str, Fact]
 
+    units: ClassVar[Mapping[str, str]] = _UNITS
+
     def __post_init__(self) -> None:
-        for key, unit in _UNITS.items():
+        for key, unit in self.units.items():
             fact = self.facts.get(key)
             if fact is None:
                 raise TargetError(f"machine profile {self.name!r} lacks {key}", key=key)
@@ -45,7 +47,7 @@ class CpuProfile:
                     f"{', '.join(STATUSES)}; got {fact}",
                     key=key,
                 )
-        unknown = sorted(set(self.facts) - set(_UNITS))
+        unknown = sorted(set(self.facts) - set(self.units))
         if unknown:
             raise TargetError(f"machine profile {self.name!r}: unknown key {unknown[0]!r}", key=unknown[0])
         object.__setattr__(self, "facts", MappingProxyType(dict(sorted(self.facts.items()))))
@@ -60,21 +62,26 @@ class CpuProfile:
             if key not in facts:
                 raise TargetError(f"machine profile {self.name!r} has no number {key!r}", key=key)
             facts[key] = Fact(value, facts[key].unit, source, "measured")
-        return CpuProfile(self.name, facts)
+        return type(self)(self.name, facts)
 
     def __hash__(self) -> int:
         return hash((self.name, tuple(self.facts.items())))
 
     def __reduce__(self) -> Any:
-        return (CpuProfile, (self.name, dict(self.facts)))
+        return (type(self), (self.name, dict(self.facts)))
 
 
 def load_cpu_profile() -> CpuProfile:
     """The profile that ships with the planner."""
-    tables = toml_parser().loads(_FILE.read_text(encoding="utf-8"))
+    return CpuProfile(*read_profile(_FILE))
+
+
+def read_profile(path: Path) -> Tuple[str, Dict[str, Fact]]:
+    """Name and facts of a profile's file; a table of tables gives facts with a dot in their names."""
+    tables = toml_parser().loads(path.read_text(encoding="utf-8"))
     name = tables.pop("name")
     facts: Dict[str, Fact] = {}
     for key, table in tables.items():
         inner = {key: table} if "value" in table else {f"{key}.{part}": one for part, one in table.items()}
         facts.update((full, Fact(**one)) for full, one in inner.items())
-    return CpuProfile(name, facts)
+    return name, facts

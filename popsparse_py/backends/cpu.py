@@ -19,7 +19,7 @@ from popsparse_planner.pattern import BlockPattern
 
 from ..formats import BlockSparseMatrix
 from .base import Number, Result, Trace, check_x_shape
-from .host_arrays import empty_like, host_view
+from .host_arrays import checked_bias, empty_like, host_view
 
 ACTIVATIONS = ("none", "relu", "gelu")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -206,16 +206,6 @@ def native_pattern(pattern: BlockPattern) -> Any:
     core, b = import_module("popsparse_py._core"), pattern.block_size
     offsets = np.ascontiguousarray(pattern.row_offsets(), dtype=np.int64)
     return core.CpuPattern(*pattern.shape, b, b, offsets, np.ascontiguousarray(pattern.cols, dtype=np.int32))
-
-
-def checked_bias(bias: Any, m: int) -> np.ndarray:
-    """bias as contiguous float32 (m); ShapeError, DTypeError."""
-    view = host_view(bias, "bias")
-    if view.shape != (m,):
-        raise ShapeError(f"bias has shape {view.shape}: expected ({m},)")
-    if view.dtype == np.uint16:
-        view = (view.astype(np.uint32) << 16).view(np.float32)
-    return np.ascontiguousarray(view, dtype=np.float32)
 
 
 def checked_out(out: Any, shape: Tuple[int, ...]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, Tuple
 
 import numpy as np
 
-from popsparse_planner.errors import DTypeError
+from popsparse_planner.errors import DTypeError, ShapeError
 
 from ..formats.arrays import dtype_name, is_tensor
 
@@ -67,3 +67,13 @@ def empty_like(shape: Tuple[int, ...], dtype: str, like: Any) -> Tuple[Any, np.n
     begin = -memory.ctypes.data % LINE_BYTES
     result = memory[begin : begin + size].view(element).reshape(shape)
     return result, result
+
+
+def checked_bias(bias: Any, m: int) -> np.ndarray:
+    """bias as contiguous float32 (m); ShapeError, DTypeError."""
+    view = host_view(bias, "bias")
+    if view.shape != (m,):
+        raise ShapeError(f"bias has shape {view.shape}: expected ({m},)")
+    if view.dtype == np.uint16:
+        view = (view.astype(np.uint32) << 16).view(np.float32)
+    return np.ascontiguousarray(view, dtype=np.float32)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Dict, Optional, Tuple
+
+from rich.text import Text
 
 from popsparse_planner import BlockPattern, DensePlan, StaticPlan, Target, plan_static
 
-from ..plans import Plan, cheaper, checked_mode, chip, plan
+from ..plans import Plan, cheaper, checked_mode, chip, cuda_plan, plan
 from .output import Output
 from .plan_view import plan_fields, tables, verdict
 from .requests import PlanRequest, UsageError, read_density
@@ -16,6 +19,8 @@ def execute(request: PlanRequest) -> int:
     """Plans and prints; 0, or 1 if the plan does not fit."""
     output = Output(as_json=request.as_json, quiet=request.quiet)
     checked_mode(request.mode)
+    if request.target == "cuda":
+        return _show_cuda(request, output)
     with output.progress("planning"):
         static, chosen = asked_plans(request)
     beaten = static if static is not chosen else None
@@ -24,6 +29,16 @@ def execute(request: PlanRequest) -> int:
         fields["static"] = plan_fields(beaten)
     output.show(verdict(chosen, beaten), fields, *tables(chosen))
     return 0 if chosen.fits else 1
+
+
+def _show_cuda(request: PlanRequest, output: Output) -> int:
+    """A plan for a GPU has bytes and seconds, no tiles; 0, or 1 if its operands do not fit."""
+    with output.progress("planning"):
+        made = cuda_plan(_pattern(request), request.n, request.dtype)
+    fields = {"schema": "popsparse.cli.plan/1", "asked": "cuda", **json.loads(made.to_json())}
+    dense = "dense is faster" if made.dense_is_faster else f"{made.speedup_vs_dense:.2f}x the dense product"
+    output.show(f"{made.cost.total_seconds * 1e6:,.1f} us predicted, {dense}", fields, Text(made.explain()))
+    return 0 if made.fits else 1
 
 
 def asked_plans(request: PlanRequest) -> Tuple[Optional[StaticPlan], Plan]:

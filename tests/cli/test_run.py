@@ -147,7 +147,7 @@ def test_missing_tensor_lists_the_names(popsparse: Any, weights: Dict[str, Path]
             2,
             "mode 'dense' cannot be executed on the embedded model: expected static or dynamic",
         ),
-        (("{npy}", "--target", "cuda"), 2, "target 'cuda' is unknown here: expected auto"),
+        (("{npy}", "--target", "ipu"), 2, "target 'ipu' is unknown here: expected auto"),
         (("missing.npy",), 2, "missing.npy"),
         (("weights.bin",), 2, "cannot read .bin: use .npz, .npy, .safetensors, .mtx"),
     ],

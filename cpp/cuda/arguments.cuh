@@ -1,0 +1,97 @@
+// What each kernel is called with, one struct by value: a Product, then words of 8 bytes. Pointers are device
+// addresses.
+#ifndef POPSPARSE_PY_CUDA_ARGUMENTS_CUH
+#define POPSPARSE_PY_CUDA_ARGUMENTS_CUH
+
+#include <popsparse_device.cuh>
+
+namespace popsparse_py::cuda {
+
+enum Activation : int32_t { kNone = 0, kRelu = 1, kGelu = 2 };
+
+// Y (m, n) = activation(W X + bias); X (k, n) with `xPitch` elements from row to row, a multiple of 16 bytes.
+struct Product {
+  TensorMap
+      xMap;      // boxes of kSlabRows x kSlabColumns of X, 128-byte swizzle; unused where Machine::kTensorMaps is false
+  const void *x; // (k, n)
+  const void *values;
+  void *y;           // (m, n), yPitch elements from row to row
+  const float *bias; // (m) or null
+  int64_t xPitch, yPitch;
+  int32_t m, k, n, activation;
+};
+static_assert(sizeof(Product) == 192, "the launcher fills it in");
+
+// Blocks of 16 x 16 or 32 x 32 that lie at `offset * 16` elements in values, with `valuePitch` elements from row to
+// row.
+struct RowsArguments {
+  Product product;
+  const uint2 *stream;    // per block: x = first k row | slot << 24, y = offset
+  const uint32_t *begins; // (row groups * warps + 1) where the blocks of each warp begin in `stream`, ordered by slab
+  const int32_t *rows;    // (row groups, warps, slots) first row of Y of each slot, -1: none
+  int64_t valuePitch;
+};
+
+// Groups of 8 rows times 16 gathered rows of X.
+struct VectorsArguments {
+  Product product;        // values: (entries, 32 lanes, 4) in the order of the lanes' fragments
+  const uint32_t *stream; // (entries) slab | slot << 24
+  const uint8_t *kRows;   // (entries, 16) rows of X inside the slab
+  const uint32_t *begins; // (row groups * warps + 1)
+  const int32_t *rows;    // (row groups, warps, slots, 8) rows of Y, -1: none
+};
+
+// y[i] = values[sources[i]], or 0 where sources[i] is negative.
+struct GatherArguments {
+  Product product;
+  const int32_t *sources;
+  int64_t count;
+};
+
+// Blocks of side x side multiplied in float32 by multiply-adds.
+struct ElementsArguments {
+  Product product;
+  const uint2 *stream;    // per block: x = first k row, y = offset in elements
+  const uint32_t *begins; // (block rows + 1)
+  const int32_t *rows;    // (block rows) in the order of the work, first row of Y
+  int64_t valuePitch, blockRows;
+};
+
+// At most kDecodeColumns columns: blocks of 16 x 16 as in RowsArguments, split over k into ranges of `rangeRows`.
+struct DecodeArguments {
+  Product product;
+  const uint2 *stream;    // per block: x = k row inside the range, y = offset
+  const uint32_t *begins; // (ranges, block rows + 1)
+  float *partials;        // (ranges, m, n), null where there is one range
+  int64_t valuePitch, blockRows, ranges, rangeRows;
+};
+
+// y (m, n) = activation(partials summed in their order + bias).
+struct ReduceArguments {
+  Product product;
+  const float *partials; // (ranges, m, n)
+  int64_t ranges;
+};
+
+// values = dY X^T at cells of 16 x 16 (16-bit elements); dY (m, n) is product.y, only read.
+struct SampledArguments {
+  Product product;        // x, y and their pitches, m, k, n; values is written
+  const int32_t *panels;  // first rows of panels of 16 rows: for each CTA those of dY, then those of X
+  const uint32_t *begins; // (CTAs, 2) where a CTA's panels begin in `panels`, and how many of them are of dY; one more
+  const uint2 *cells;     // (CTAs, warps, slots) x = panel of dY | panel of X << 16, y = offset; x = ~0: none
+  const int32_t *places;  // (cells, 256) elements of values, -1: none, with y = cell; null: cells lie at offset * 16
+  int64_t valuePitch, stageBytes;
+};
+
+// The same in float32 by multiply-adds.
+struct SampledElementsArguments {
+  Product product;
+  const int32_t *rows;     // (cells, 2) first rows of dY and of X
+  const uint32_t *offsets; // (cells) as y of SampledArguments' cells
+  const int32_t *places;   // as above
+  int64_t valuePitch, cells;
+};
+
+} // namespace popsparse_py::cuda
+
+#endif

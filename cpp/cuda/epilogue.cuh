@@ -1,0 +1,38 @@
+// Bias, activation and the store of results.
+#ifndef POPSPARSE_PY_CUDA_EPILOGUE_CUH
+#define POPSPARSE_PY_CUDA_EPILOGUE_CUH
+
+#include "arguments.cuh"
+
+namespace popsparse_py::cuda {
+
+POPSPARSE_DEVICE float biasOf(const Product &product, int row) {
+  return product.bias != nullptr && row >= 0 && row < product.m ? loadConstant(product.bias + row) : 0.0f;
+}
+
+POPSPARSE_DEVICE float activated(float value, int activation) {
+  if (activation == kRelu) {
+    return value < 0.0f ? 0.0f : value; // keeps a NaN
+  }
+  return activation == kGelu ? 0.5f * value * (1.0f + erff(value * 0.70710678f)) : value;
+}
+
+// Two neighbours of a row of Y, in 16-bit elements; what lies beyond Y is left out.
+POPSPARSE_DEVICE void storePair(const Product &product, int row, int column, uint32_t both) {
+  if (row < 0 || row >= product.m || column >= product.n) {
+    return;
+  }
+  uint16_t *y = static_cast<uint16_t *>(product.y) + row * product.yPitch + column;
+  if (column + 1 < product.n && (product.yPitch & 1) == 0) {
+    *reinterpret_cast<uint32_t *>(y) = both;
+    return;
+  }
+  y[0] = static_cast<uint16_t>(both);
+  if (column + 1 < product.n) {
+    y[1] = static_cast<uint16_t>(both >> 16);
+  }
+}
+
+} // namespace popsparse_py::cuda
+
+#endif

@@ -1,0 +1,216 @@
+// The instructions that the kernels use, each behind one function: here as PTX for nvcc and NVRTC. The tests put
+// another file of this name on the include path, which carries the same functions out on the host.
+#ifndef POPSPARSE_PY_CUDA_GPU_POPSPARSE_DEVICE_CUH
+#define POPSPARSE_PY_CUDA_GPU_POPSPARSE_DEVICE_CUH
+
+#ifdef __CUDACC_RTC__ // NVRTC has no <cstdint>
+typedef signed char int8_t;
+typedef unsigned char uint8_t;
+typedef unsigned short uint16_t;
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef long long int64_t;
+typedef unsigned long long uint64_t;
+#else
+#include <cstdint>
+#endif
+
+#define POPSPARSE_DEVICE __device__ __forceinline__
+
+// A kernel named `name`_`machine` of `threads` threads a block that runs body(arguments); the driver finds it by its
+// name.
+#define POPSPARSE_DEFINE(name, machine, threads, Arguments, ...)                                                       \
+  extern "C" __global__ void __launch_bounds__(threads, 1)                                                             \
+      name##_##machine(const __grid_constant__ Arguments arguments) {                                                  \
+    __VA_ARGS__(arguments);                                                                                            \
+  }
+
+namespace popsparse_py::cuda {
+
+// CUtensorMap: 128 opaque bytes, made by the driver.
+struct alignas(64) TensorMap {
+  uint8_t bytes[128];
+};
+
+// Dynamic shared memory; `alignas` of what the tensor copies with a 128-byte swizzle need.
+POPSPARSE_DEVICE uint8_t *sharedMemory() {
+  extern __shared__ __align__(1024) uint8_t memory[];
+  return memory;
+}
+
+POPSPARSE_DEVICE uint32_t sharedAddress(const void *pointer) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
+}
+
+// --- mbarrier: `count` arrivals, and all bytes expected, end a phase
+
+POPSPARSE_DEVICE void barrierInit(uint32_t barrier, uint32_t count) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
+}
+
+POPSPARSE_DEVICE void barrierArrive(uint32_t barrier) {
+  asm volatile("{\n.reg .b64 state;\nmbarrier.arrive.shared::cta.b64 state, [%0];\n}" ::"r"(barrier) : "memory");
+}
+
+#if __CUDA_ARCH__ >= 900
+// Makes initialised barriers visible to copies by tensor maps.
+POPSPARSE_DEVICE void barrierInitFence() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+
+POPSPARSE_DEVICE void barrierExpect(uint32_t barrier, uint32_t bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+// Waits until the phase of this parity is over.
+POPSPARSE_DEVICE void barrierWait(uint32_t barrier, uint32_t parity) {
+  asm volatile("{\n.reg .pred over;\nagain:\nmbarrier.try_wait.parity.shared::cta.b64 over, [%0], %1;\n"
+               "@over bra done;\nbra again;\ndone:\n}" ::"r"(barrier),
+               "r"(parity)
+               : "memory");
+}
+
+// A box of a matrix to shared memory; column, row: of its first element; zeros beyond the edges.
+POPSPARSE_DEVICE void tensorCopy(uint32_t to, const TensorMap *map, int column, int row, uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(
+          to),
+      "l"(map), "r"(column), "r"(row), "r"(barrier)
+      : "memory");
+}
+
+#else // never called: Machine::kTensorMaps is false there
+POPSPARSE_DEVICE void barrierInitFence() {}
+POPSPARSE_DEVICE void barrierExpect(uint32_t, uint32_t) {
+  __trap();
+}
+POPSPARSE_DEVICE void tensorCopy(uint32_t, const TensorMap *, int, int, uint32_t) {
+  __trap();
+}
+
+POPSPARSE_DEVICE void barrierWait(uint32_t barrier, uint32_t parity) {
+  asm volatile("{\n.reg .pred over;\nagain:\nmbarrier.test_wait.parity.shared::cta.b64 over, [%0], %1;\n"
+               "@over bra done;\nbra again;\ndone:\n}" ::"r"(barrier),
+               "r"(parity)
+               : "memory");
+}
+#endif
+
+// --- cp.async: 16 bytes from a 16-byte aligned address, those after the first `bytes` as zeros
+
+POPSPARSE_DEVICE void asyncCopy(uint32_t to, const void *from, uint32_t bytes) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
+}
+
+// Arrives at the barrier when all earlier copies of this thread are there.
+POPSPARSE_DEVICE void asyncCopyArrive(uint32_t barrier) {
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
+}
+
+POPSPARSE_DEVICE void asyncCopyCommit() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+// Waits until at most `groups` of this thread's committed groups are under way.
+template <int groups> POPSPARSE_DEVICE void asyncCopyWait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
+}
+
+// --- 8 x 8 matrices of 16-bit elements in shared memory; each lane names the address of one row of 16 bytes
+
+POPSPARSE_DEVICE void loadMatrices(uint32_t address, uint32_t (&to)[4]) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(address)
+               : "memory");
+}
+
+POPSPARSE_DEVICE void loadMatricesTransposed(uint32_t address, uint32_t (&to)[4]) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(address)
+               : "memory");
+}
+
+POPSPARSE_DEVICE void loadMatricesTransposed(uint32_t address, uint32_t (&to)[2]) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
+               : "=r"(to[0]), "=r"(to[1])
+               : "r"(address)
+               : "memory");
+}
+
+// The transpose of an 8 x 8 matrix that lies over the warp, two neighbours of a row in each lane.
+POPSPARSE_DEVICE uint32_t transposeMatrix(uint32_t row) {
+  uint32_t column;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(column) : "r"(row));
+  return column;
+}
+
+// --- element types
+
+struct Bfloat16 {
+  // c (16 x 8) += a (16 x 16) b (16 x 8), sums in float.
+  static POPSPARSE_DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  }
+  // Two floats rounded to nearest even, the first in the low half.
+  static POPSPARSE_DEVICE uint32_t pack(float first, float second) {
+    uint32_t both;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
+    return both;
+  }
+  static POPSPARSE_DEVICE float widen(uint16_t bits) { return __uint_as_float(static_cast<uint32_t>(bits) << 16); }
+};
+
+struct Float16 {
+  static POPSPARSE_DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  }
+  static POPSPARSE_DEVICE uint32_t pack(float first, float second) {
+    uint32_t both;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
+    return both;
+  }
+  static POPSPARSE_DEVICE float widen(uint16_t bits) {
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
+    return value;
+  }
+};
+
+// --- registers of a warpgroup: all its warps must call the same
+
+template <int count> POPSPARSE_DEVICE void lowerRegisters() {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(count));
+#endif
+}
+
+template <int count> POPSPARSE_DEVICE void raiseRegisters() {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(count));
+#endif
+}
+
+// --- loads of what no kernel writes
+
+// 8 bytes that are read once: they take no place in the first cache.
+POPSPARSE_DEVICE uint2 loadOnce(const uint2 *from) {
+  uint2 found;
+  asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(found.x), "=r"(found.y) : "l"(from));
+  return found;
+}
+
+template <class T> POPSPARSE_DEVICE T loadConstant(const T *from) {
+  return __ldg(from);
+}
+
+} // namespace popsparse_py::cuda
+
+#endif

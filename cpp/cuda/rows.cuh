@@ -1,0 +1,196 @@
+// Y = W X with blocks of 16 rows and more (16-bit elements): a warp owns rows of W, whose sums stay in its registers,
+// and multiplies every slab of X that passes by with the blocks that it holds there. Values are read as they lie.
+#ifndef POPSPARSE_PY_CUDA_ROWS_CUH
+#define POPSPARSE_PY_CUDA_ROWS_CUH
+
+#include "epilogue.cuh"
+#include "slab_ring.cuh"
+
+namespace popsparse_py::cuda {
+
+// One block of `side` x `side` as the left operand of MMA, in pieces of 16 x 16, and where it belongs. A lane holds
+// four neighbours of a row, not the two pairs 8 columns apart that MMA names: k is taken in another order, the same for
+// X.
+template <int side, bool transposed> struct RowsBlock {
+  static constexpr int kPieces = side / 16;
+  uint2 upper[kPieces][kPieces], lower[kPieces][kPieces]; // [piece of W's rows][of W's columns], as they lie
+
+  POPSPARSE_DEVICE void load(const void *values, uint32_t offset, int64_t pitch) {
+    const int lane = static_cast<int>(threadIdx.x) % kLanes;
+    const uint16_t *first = static_cast<const uint16_t *>(values) + static_cast<int64_t>(offset) * 16;
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+#pragma unroll
+      for (int j = 0; j < kPieces; ++j) {
+        const uint16_t *row = first + (16 * i + lane / 4) * pitch + 16 * j + 4 * (lane % 4);
+        upper[i][j] = loadOnce(reinterpret_cast<const uint2 *>(row));
+        lower[i][j] = loadOnce(reinterpret_cast<const uint2 *>(row + 8 * pitch));
+      }
+    }
+  }
+
+  // The left operand of 16 rows of Y and 16 of X.
+  POPSPARSE_DEVICE void operand(int rows, int step, uint32_t (&a)[4]) const {
+    if constexpr (transposed) {
+      const uint2 up = upper[step][rows], low = lower[step][rows];
+      a[0] = transposeMatrix(up.x);
+      a[1] = transposeMatrix(up.y);
+      a[2] = transposeMatrix(low.x);
+      a[3] = transposeMatrix(low.y);
+    } else {
+      const uint2 up = upper[rows][step], low = lower[rows][step];
+      const bool swapped = threadIdx.x & 2; // so that the 8 rows of X of a matrix lie in 8 different banks
+      a[0] = swapped ? up.y : up.x;
+      a[1] = swapped ? low.y : low.x;
+      a[2] = swapped ? up.x : up.y;
+      a[3] = swapped ? low.x : low.y;
+    }
+  }
+
+  // The row of X, of 16, whose address this lane names, for row `lane % 16` of the right operand.
+  static POPSPARSE_DEVICE int xRow() {
+    const int row = static_cast<int>(threadIdx.x) % 16;
+    const int pair = row % 8 / 2;
+    return transposed ? row : 4 * pair + 2 * (row / 8 ^ pair / 2) + row % 2;
+  }
+
+  // The row of Y, of 16, that rows `lane / 4` and, with second, `lane / 4 + 8` of the sums are.
+  static POPSPARSE_DEVICE int yRow(int second) {
+    const int row = static_cast<int>(threadIdx.x) % kLanes / 4;
+    return transposed ? 4 * (row / 2) + row % 2 + 2 * second : row + 8 * second;
+  }
+};
+
+template <class Element, class Machine, int side, bool transposed> struct RowsProduct {
+  using Block = RowsBlock<side, transposed>;
+  static constexpr int kTiles = kSlabColumns / 8, kPieces = side / 16;
+  static constexpr int kSlots = Machine::kAccumulators / (kTiles * 4 * kPieces);
+  static constexpr int kAhead = side == 16 ? 4 : 1; // blocks whose values are under way
+  float sums[kSlots][kPieces][kTiles][4];
+
+  POPSPARSE_DEVICE void clear() {
+#pragma unroll
+    for (int s = 0; s < kSlots; ++s) {
+#pragma unroll
+      for (int r = 0; r < kPieces; ++r) {
+#pragma unroll
+        for (int j = 0; j < kTiles; ++j) {
+#pragma unroll
+          for (int e = 0; e < 4; ++e) {
+            sums[s][r][j][e] = 0.0f;
+          }
+        }
+      }
+    }
+  }
+
+  POPSPARSE_DEVICE void multiply(const Block &block, uint32_t slab, int kRow, int slot) {
+    const int half = static_cast<int>(threadIdx.x) % kLanes / 16;
+#pragma unroll
+    for (int step = 0; step < kPieces; ++step) {
+      const int row = kRow + 16 * step + Block::xRow();
+      uint32_t b[kTiles / 2][4];
+#pragma unroll
+      for (int j = 0; j < kTiles / 2; ++j) {
+        loadMatricesTransposed(slabChunk(slab, row, 2 * j + half), b[j]);
+      }
+      uint32_t a[kPieces][4];
+#pragma unroll
+      for (int r = 0; r < kPieces; ++r) {
+        block.operand(r, step, a[r]);
+      }
+#pragma unroll
+      for (int s = 0; s < kSlots; ++s) {
+        if (slot == s) { // the same for the whole warp; accumulators can only be named, not indexed
+#pragma unroll
+          for (int r = 0; r < kPieces; ++r) {
+#pragma unroll
+            for (int j = 0; j < kTiles; ++j) {
+              Element::multiply(sums[s][r][j], a[r], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // Blocks [begin, end) of the stream, values of kAhead blocks and places of twice as many under way.
+  POPSPARSE_DEVICE void stream(const RowsArguments &arguments, SlabRing<Machine> &ring, uint32_t begin, uint32_t end) {
+    Block blocks[kAhead];
+    uint2 places[kAhead], later[kAhead];
+#pragma unroll
+    for (int p = 0; p < kAhead; ++p) {
+      places[p] = begin + p < end ? loadConstant(arguments.stream + begin + p) : uint2{};
+      later[p] = begin + p + kAhead < end ? loadConstant(arguments.stream + begin + p + kAhead) : uint2{};
+      if (begin + p < end) {
+        blocks[p].load(arguments.product.values, places[p].y, arguments.valuePitch);
+      }
+    }
+    for (uint32_t i = begin; i < end; i += kAhead) {
+#pragma unroll
+      for (int p = 0; p < kAhead; ++p) {
+        if (i + p >= end) {
+          break;
+        }
+        const Block block = blocks[p];
+        const uint32_t place = places[p].x;
+        places[p] = later[p];
+        if (i + p + kAhead < end) {
+          blocks[p].load(arguments.product.values, places[p].y, arguments.valuePitch);
+        }
+        if (i + p + 2 * kAhead < end) {
+          later[p] = loadConstant(arguments.stream + i + p + 2 * kAhead);
+        }
+        const int row = static_cast<int>(place & 0xffffff);
+        multiply(block, ring.reach(row / kSlabRows), row % kSlabRows, static_cast<int>(place >> 24));
+      }
+    }
+  }
+
+  POPSPARSE_DEVICE void store(const RowsArguments &arguments, int warp, int firstColumn) {
+    const Product &product = arguments.product;
+    const int column = firstColumn + static_cast<int>(threadIdx.x) % 4 * 2;
+#pragma unroll
+    for (int s = 0; s < kSlots; ++s) {
+      const int first = loadConstant(arguments.rows + static_cast<int64_t>(warp) * kSlots + s);
+#pragma unroll
+      for (int r = 0; r < 2 * kPieces; ++r) {
+        const int row = first < 0 ? -1 : first + 16 * (r / 2) + Block::yRow(r % 2);
+        const float bias = biasOf(product, row);
+#pragma unroll
+        for (int j = 0; j < kTiles; ++j) {
+          const float *pair = sums[s][r / 2][j] + 2 * (r % 2);
+          storePair(product, row, column + 8 * j,
+                    Element::pack(activated(pair[0] + bias, product.activation),
+                                  activated(pair[1] + bias, product.activation)));
+        }
+      }
+    }
+  }
+};
+
+// Grid: (ceil(n / kSlabColumns), row groups). See RowsArguments.
+template <class Element, class Machine, int side, bool transposed>
+POPSPARSE_DEVICE void multiplyRows(const RowsArguments &arguments) {
+  SlabRing<Machine> ring;
+  ring.prepare();
+  const int column = static_cast<int>(blockIdx.x) * kSlabColumns;
+  const int slabs = (arguments.product.k + kSlabRows - 1) / kSlabRows;
+  const int warp = static_cast<int>(threadIdx.x) / kLanes;
+  if (warp >= kConsumerWarps) {
+    lowerRegisters<Machine::kProducerRegisters>();
+    ring.produce(arguments.product, column, slabs);
+    return;
+  }
+  raiseRegisters<Machine::kConsumerRegisters>();
+  const int place = static_cast<int>(blockIdx.y) * kConsumerWarps + warp;
+  RowsProduct<Element, Machine, side, transposed> product;
+  product.clear();
+  product.stream(arguments, ring, loadConstant(arguments.begins + place), loadConstant(arguments.begins + place + 1));
+  ring.reach(slabs - 1); // no copy may be under way when the block ends
+  product.store(arguments, place, column);
+}
+
+} // namespace popsparse_py::cuda
+
+#endif

@@ -1,0 +1,96 @@
+// A ring of slabs of X in shared memory: one warpgroup fills it, eight warps read it, each at its own pace.
+#ifndef POPSPARSE_PY_CUDA_SLAB_RING_CUH
+#define POPSPARSE_PY_CUDA_SLAB_RING_CUH
+
+#include "arguments.cuh"
+#include "machine.cuh"
+
+namespace popsparse_py::cuda {
+
+// Address of 16 bytes of a slab: those of `chunk` (8 columns) of `row`, under the 128-byte swizzle.
+POPSPARSE_DEVICE uint32_t slabChunk(uint32_t slab, int row, int chunk) {
+  return slab + static_cast<uint32_t>(row * 128 + (chunk ^ (row & 7)) * 16);
+}
+
+template <class Machine> class SlabRing {
+public:
+  // The two barriers of each stage lie behind the slabs.
+  static constexpr int kBytes = kStages * (kSlabBytes + 16);
+
+  POPSPARSE_DEVICE SlabRing() : base(sharedAddress(sharedMemory())), current(-1) {}
+
+  // Called by every thread before anything else.
+  POPSPARSE_DEVICE void prepare() {
+    if (threadIdx.x == 0) {
+      for (int stage = 0; stage < kStages; ++stage) {
+        barrierInit(full(stage), Machine::kTensorMaps ? 1 : kProducerWarps * kLanes);
+        barrierInit(empty(stage), kConsumerWarps);
+      }
+      barrierInitFence();
+    }
+    __syncthreads();
+  }
+
+  // Fills the ring with the `slabs` slabs of columns [column, column + kSlabColumns): called by the producers.
+  POPSPARSE_DEVICE void produce(const Product &product, int column, int slabs) {
+    const int thread = static_cast<int>(threadIdx.x) - kConsumerWarps * kLanes;
+    if (Machine::kTensorMaps && thread != 0) {
+      return;
+    }
+    for (int slab = 0; slab < slabs; ++slab) {
+      const int stage = slab % kStages;
+      if (slab >= kStages) {
+        barrierWait(empty(stage), static_cast<uint32_t>(slab / kStages + 1) & 1);
+      }
+      if constexpr (Machine::kTensorMaps) {
+        barrierExpect(full(stage), kSlabBytes);
+        tensorCopy(memory(stage), &product.xMap, column, slab * kSlabRows, full(stage));
+      } else {
+        copySlab(product, column, slab * kSlabRows, memory(stage), thread);
+        asyncCopyArrive(full(stage));
+      }
+    }
+  }
+
+  // Lets go of every slab before `slab` and waits for it; its address. Slabs are asked for in ascending order.
+  POPSPARSE_DEVICE uint32_t reach(int slab) {
+    while (current < slab) {
+      if (current >= 0) {
+        __syncwarp();
+        if (threadIdx.x % kLanes == 0) {
+          barrierArrive(empty(current % kStages));
+        }
+      }
+      ++current;
+      barrierWait(full(current % kStages), static_cast<uint32_t>(current / kStages) & 1);
+    }
+    return memory(current % kStages);
+  }
+
+private:
+  POPSPARSE_DEVICE uint32_t memory(int stage) const { return base + static_cast<uint32_t>(stage * kSlabBytes); }
+  POPSPARSE_DEVICE uint32_t full(int stage) const {
+    return base + static_cast<uint32_t>(kStages * kSlabBytes + 16 * stage);
+  }
+  POPSPARSE_DEVICE uint32_t empty(int stage) const { return full(stage) + 8; }
+
+  // A slab by copies of 16 bytes, zeros beyond the edges of X.
+  static POPSPARSE_DEVICE void copySlab(const Product &product, int column, int row, uint32_t to, int thread) {
+    constexpr int kChunks = kSlabColumns / 8;
+    const char *x = static_cast<const char *>(product.x);
+    for (int i = thread; i < kSlabRows * kChunks; i += kProducerWarps * kLanes) {
+      const int r = i / kChunks, c = i % kChunks, first = column + 8 * c;
+      const int columns = row + r < product.k ? product.n - first : 0;
+      const uint32_t bytes = columns <= 0 ? 0u : columns >= 8 ? 16u : static_cast<uint32_t>(columns) * 2;
+      const int64_t element = bytes ? (row + r) * product.xPitch + first : 0;
+      asyncCopy(slabChunk(to, r, c), x + element * 2, bytes);
+    }
+  }
+
+  uint32_t base;
+  int current;
+};
+
+} // namespace popsparse_py::cuda
+
+#endif

@@ -1,0 +1,53 @@
+"""What the CUDA kernels are compiled with: constants that their sources share with the plans, and families of GPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Tuple
+
+from .errors import TargetUnavailableError
+
+LANES = 32
+WARPS = 8  # that multiply, in a block of threads
+RING_THREADS = 384  # with the four warps that copy
+SLAB_ROWS = 128
+SLAB_COLUMNS = 64
+RING_BYTES = 6 * (SLAB_ROWS * SLAB_COLUMNS * 2 + 16)
+VECTOR_ROWS, VECTOR_DEPTH = 8, 16  # rows of W and of X that a step of the gathered kernel multiplies
+
+
+@dataclass(frozen=True)
+class CudaMachine:
+    """A family of GPUs that one set of kernels is compiled for; its name ends the names of the kernels.
+
+    accumulators: float32 sums of a lane; tensor_maps: X is copied by the tensor memory accelerator; shared_bytes: that
+    a block of threads may use.
+    """
+
+    name: str
+    accumulators: int
+    tensor_maps: bool
+    shared_bytes: int
+
+    def row_slots(self, side: int) -> int:
+        """Groups of `side` rows (16 or 32) that a warp of the row kernel owns."""
+        return self.accumulators // (SLAB_COLUMNS * side // LANES)
+
+    @property
+    def vector_slots(self) -> int:
+        """Groups of 8 rows that a warp of the gathered kernel owns."""
+        return self.accumulators // (SLAB_COLUMNS * VECTOR_ROWS // LANES)
+
+
+def cuda_machine(capability: Tuple[int, int], shared_bytes: int) -> CudaMachine:
+    """The family of a GPU of this compute capability; TargetUnavailableError below 8.0."""
+    if capability < (8, 0):
+        raise TargetUnavailableError(
+            f"compute capability {capability[0]}.{capability[1]} is too old: 8.0 (A100) or later is needed; use "
+            "target='cpu'"
+        )
+    if capability == (9, 0):
+        return CudaMachine("Hopper", 128, True, shared_bytes)
+    if capability[0] in (10, 12):
+        return CudaMachine("Blackwell", 64, True, shared_bytes)
+    return CudaMachine("Ampere", 64, False, shared_bytes)  # runs on what is newer too, by way of PTX

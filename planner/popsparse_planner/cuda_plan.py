@@ -1,0 +1,210 @@
+"""Plans for target "cuda": which kernel takes a product, what it moves and multiplies, and the time it should take."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, List, Optional, Tuple
+
+from .cuda_cost import (
+    CudaCost,
+    CudaCount,
+    cost_of,
+    decode_count,
+    dense_seconds,
+    element_count,
+    operand_bytes,
+    row_count,
+    vector_count,
+)
+from .cuda_decode import DECODE_COLUMNS, decode_columns, decode_stream
+from .cuda_machine import CudaMachine, cuda_machine
+from .cuda_profile import GPU_DTYPES, GpuProfile, load_gpu_profile
+from .cuda_vectors import vector_stream
+from .errors import DTypeError, PlanError, ShapeError
+from .json_data import dump, parse
+from .pattern import BlockPattern
+
+KERNELS = ("rows", "vectors", "elements", "decode")
+_SCHEMA = "popsparse.cuda-plan/1"
+
+
+@dataclass(frozen=True)
+class CudaPlan:
+    """How Y (m, n) = W (m, k) X (k, n) runs on a GPU; for every pattern of so many blocks, its counts for one.
+
+    shape: (m, k), of the transpose if transposed; kernel: one of KERNELS; machine: the family of GPUs; gpu: whose rates
+    the cost is made with; dense_seconds: of the dense product there, predicted.
+    """
+
+    shape: Tuple[int, int]
+    block_size: int
+    blocks: int
+    n: int
+    dtype: str
+    transposed: bool
+    kernel: str
+    machine: CudaMachine
+    gpu: str
+    count: CudaCount
+    cost: CudaCost
+    dense_seconds: float
+    memory_bytes: int
+
+    mode = "cuda"
+
+    @property
+    def fits(self) -> bool:
+        """Whether the operands fit the GPU's memory."""
+        return self.memory_bytes <= int(load_gpu_profile(self.gpu)["memory_bytes"])
+
+    @property
+    def dense_is_faster(self) -> bool:
+        """Whether the dense product is predicted to take less time: then "auto" uses a dense copy."""
+        return self.dense_seconds < self.cost.total_seconds
+
+    @property
+    def speedup_vs_dense(self) -> float:
+        """Predicted time of the dense product over that of the sparse one."""
+        return self.dense_seconds / self.cost.total_seconds
+
+    @property
+    def flops(self) -> int:
+        """2 * nonzeros * n."""
+        return 2 * self.blocks * self.block_size**2 * self.n
+
+    @property
+    def tflops(self) -> float:
+        """Predicted rate in TFLOP/s of nonzeros."""
+        return self.flops / self.cost.total_seconds / 1e12
+
+    def explain(self) -> str:
+        """Lines for a terminal."""
+        (m, k), cost, count = self.shape, self.cost, self.count
+        density = self.blocks * self.block_size**2 / (m * k)
+        verdict = f"{self.speedup_vs_dense:.2f}x the dense product ({self.dense_seconds * 1e6:,.1f} us)"
+        verdict += ": dense is faster, auto uses a dense copy" if self.dense_is_faster else ""
+        turned = " transposed" if self.transposed else ""
+        return "\n".join(
+            [
+                f"cuda plan of ({m} x {k}) W{turned} times ({k} x {self.n}) X, {self.dtype}, rates of the {self.gpu}",
+                f"  W: {self.blocks:,} blocks of {self.block_size} x {self.block_size}, density {density:.4g}",
+                f"  kernel: {self.kernel}, {self.machine.name}; never run on a GPU so far: every number is predicted",
+                f"  HBM {_mega(count.memory_bytes)} MB {_us(cost.memory_seconds)} us, L2 {_mega(count.l2_bytes)} MB "
+                f"{_us(cost.l2_seconds)} us, shared {_mega(count.shared_bytes)} MB {_us(cost.shared_seconds)} us, "
+                f"{(count.mma_flops + count.fma_flops) / 1e9:,.1f} GFLOP {_us(cost.operations_seconds)} us",
+                f"  predicted: {_us(cost.total_seconds)} us, bound by {cost.bound}, {self.tflops:.1f} TFLOP/s of "
+                f"nonzeros, {verdict}",
+            ]
+        )
+
+    def to_json(self) -> str:
+        """Text that from_json reads; equal plans give equal bytes."""
+        return dump({"schema": _SCHEMA, **asdict(self)})
+
+    @classmethod
+    def from_json(cls, text: str) -> CudaPlan:
+        """The plan that to_json wrote; FormatError if the text is not one."""
+        fields: Dict[str, Any] = dict(parse(text, _SCHEMA))
+        fields.pop("schema")
+        fields["shape"] = tuple(fields["shape"])
+        fields["machine"] = CudaMachine(**fields["machine"])
+        fields["count"] = CudaCount(**fields["count"])
+        fields["cost"] = CudaCost(**fields["cost"])
+        return cls(**fields)
+
+
+def plan_cuda(
+    pattern: BlockPattern,
+    n: int,
+    *,
+    dtype: str = "bfloat16",
+    transposed: bool = False,
+    machine: Optional[CudaMachine] = None,
+    gpu: Optional[GpuProfile] = None,
+    kernel: Optional[str] = None,
+) -> CudaPlan:
+    """The plan of W x, or of W's transpose times x, with n columns: the kernel of the least predicted time.
+
+    machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default; kernel: only this one.
+    Raises DTypeError, ShapeError, PlanError (a kernel that does not take this product).
+    """
+    if dtype not in GPU_DTYPES:
+        raise DTypeError(f"dtype {dtype} has no cuda kernel: expected one of {', '.join(GPU_DTYPES)}", dtype=dtype)
+    if n < 1:
+        raise ShapeError(f"expected n of at least 1, got {n}")
+    profile = load_gpu_profile() if gpu is None else gpu
+    family = cuda_machine((9, 0), int(profile["shared_bytes"])) if machine is None else machine
+    shape = pattern.shape[::-1] if transposed else pattern.shape
+    names = kernels_for(pattern.block_size, n, dtype, transposed=transposed)
+    if kernel is not None and kernel not in names:
+        raise PlanError(
+            f"kernel {kernel!r} does not take {dtype} in blocks of {pattern.block_size} with n = {n}: expected one of "
+            f"{', '.join(names)}"
+        )
+    counts = {
+        name: _count(name, pattern, shape, n, dtype, family, profile, transposed)
+        for name in (names if kernel is None else [kernel])
+    }
+    costs = {name: cost_of(count, profile) for name, count in counts.items()}
+    best = min(costs, key=lambda name: costs[name].total_seconds)
+    values = pattern.nnz_blocks * pattern.block_size**2
+    return CudaPlan(
+        shape=shape,
+        block_size=pattern.block_size,
+        blocks=pattern.nnz_blocks,
+        n=n,
+        dtype=dtype,
+        transposed=transposed,
+        kernel=best,
+        machine=family,
+        gpu=profile.name,
+        count=counts[best],
+        cost=costs[best],
+        dense_seconds=dense_seconds(shape, n, dtype, profile),
+        memory_bytes=int(counts[best].memory_bytes + operand_bytes((0, 0), n, values, dtype)),
+    )
+
+
+def kernels_for(block_size: int, n: int, dtype: str, *, transposed: bool = False) -> List[str]:
+    """The kernels that take such a product."""
+    if dtype == "float32":
+        return ["elements"]
+    if block_size % 16:
+        return ["vectors", "elements"]
+    few = n <= DECODE_COLUMNS[-1] and not transposed
+    return ["decode", "rows"] if few else ["rows"]
+
+
+def decode_blocks(ranges: int, block_rows: int, multiprocessors: int) -> int:
+    """Blocks of threads for each range of k: one for every multiprocessor, no more than there is work for."""
+    return max(1, min(-(-block_rows // 8), multiprocessors // ranges))
+
+
+def _mega(count: float) -> str:
+    return f"{count / 1e6:,.1f}"
+
+
+def _us(seconds: float) -> str:
+    return f"{seconds * 1e6:,.1f}"
+
+
+def _count(
+    name: str,
+    pattern: BlockPattern,
+    shape: Tuple[int, int],
+    n: int,
+    dtype: str,
+    machine: CudaMachine,
+    gpu: GpuProfile,
+    transposed: bool,
+) -> CudaCount:
+    if name == "rows":
+        return row_count(pattern, shape, n, machine)
+    if name == "vectors":
+        return vector_count(vector_stream(pattern, machine.vector_slots, transposed=transposed), shape, n)
+    if name == "elements":
+        return element_count(pattern, shape, n, dtype)
+    columns = decode_columns(n)
+    stream = decode_stream(pattern, columns, machine.shared_bytes)
+    blocks = decode_blocks(stream.ranges, stream.block_rows, int(gpu["multiprocessors"]))
+    return decode_count(pattern, stream, shape, n, columns, blocks)

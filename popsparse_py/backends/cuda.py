@@ -1,0 +1,195 @@
+"""Products on an NVIDIA GPU, by the kernels of cpp/cuda. They have not been run on a GPU yet, only on its emulator."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from typing import Any, List, Optional, Tuple
+
+import numpy as np
+
+from popsparse_planner.cuda_plan import CudaPlan, plan_cuda
+from popsparse_planner.cuda_profile import GPU_DTYPES
+from popsparse_planner.errors import DTypeError, PlanError, ShapeError, TargetUnavailableError
+from popsparse_planner.pattern import BlockPattern
+
+from ..formats import BlockSparseMatrix
+from ..formats.arrays import dtype_name, is_tensor
+from .base import Number, Result, Trace, check_x_shape
+from .cuda_device import CudaDevice, DeviceArray, open_device, why_no_device
+from .cuda_product import CudaProduct, CudaSampler, Operands
+from .host_arrays import checked_bias, empty_like, host_view
+
+
+class CudaBackend:
+    """One GPU. library: of the driver, "" for the system's; ordinal: which GPU; device: one that is open already."""
+
+    name = "cuda"
+    threads, tier = 0, ""  # of the host: none
+
+    def __init__(self, library: str = "", ordinal: int = 0, device: Optional[CudaDevice] = None) -> None:
+        self.library, self.ordinal = library, ordinal
+        self._device = device
+
+    def why_unavailable(self) -> Optional[str]:
+        """None where the driver opens the device and it is new enough."""
+        return None if self._device is not None else why_no_device(self.library, self.ordinal)
+
+    @property
+    def device(self) -> CudaDevice:
+        """The device, opened; TargetUnavailableError with the reason and what to do."""
+        if self._device is None:
+            reason = self.why_unavailable()
+            if reason is not None:
+                raise TargetUnavailableError(f"target 'cuda' cannot be used: {reason}")
+            self._device = open_device(self.library, self.ordinal)
+        return self._device
+
+    def plan(self, pattern: BlockPattern, n: int, dtype: str, *, transposed: bool = False) -> CudaPlan:
+        """The plan of W x, or of its transpose times x, for this device's family of GPUs."""
+        return plan_cuda(pattern, n, dtype=dtype, transposed=transposed, machine=self.device.machine)
+
+    def compile(self, plan: CudaPlan, *, transposed: bool = False) -> CudaKernel:
+        """The kernel of a plan, which says itself if W is transposed; PlanError for another target or family."""
+        if not isinstance(plan, CudaPlan):
+            raise PlanError(f"target 'cuda' runs plans of plan(..., target='cuda'), got a {type(plan).__name__}")
+        if transposed != plan.transposed:
+            raise PlanError(f"the plan is for W{' transposed' if plan.transposed else ''}, not as asked for")
+        if plan.machine != self.device.machine:
+            raise PlanError(
+                f"the plan is for {plan.machine.name} with {plan.machine.shared_bytes:,} B of shared memory, this "
+                f"device is {self.device.machine.name} with {self.device.machine.shared_bytes:,} B: plan again here"
+            )
+        return CudaKernel(plan, self.device)
+
+    def sampled(self, pattern: BlockPattern, dy: Any, x: Any, out: Any = None) -> Any:
+        """values (nnz_blocks, b, b) of dy (m, n) x (k, n)^T at the pattern's blocks, arrays or tensors of one dtype."""
+        _refuse_out(out)
+        left, right = host_view(dy, "dy"), host_view(x, "x")
+        (m, k), b = pattern.shape, pattern.block_size
+        if left.ndim != 2 or right.ndim != 2 or left.shape != (m, right.shape[1]) or right.shape[0] != k:
+            raise ShapeError(f"dy has shape {left.shape} and x {right.shape}: expected ({m}, n) and ({k}, n)")
+        if left.dtype != right.dtype:
+            raise DTypeError(
+                f"dy has dtype {left.dtype} and x {right.dtype}: expected the same", dtype=str(right.dtype)
+            )
+        values, memory = empty_like((pattern.nnz_blocks, b, b), _dtype_of(right), x)
+        sampler = CudaSampler(self.device, pattern, _dtype_of(right))
+        (dy_on, dy_pitch), (x_on, x_pitch) = _upload(self.device, left), _upload(self.device, right)
+        out = self.device.empty(memory.nbytes)
+        sampler.enqueue((dy_on.pointer, dy_pitch), (x_on.pointer, x_pitch), right.shape[1], out.pointer, 0)
+        self.device.get(out, memory)
+        return values
+
+
+class CudaKernel:
+    """A compiled plan. One call at a time runs in it; it may be shared by threads."""
+
+    def __init__(self, plan: CudaPlan, device: CudaDevice) -> None:
+        self.plan, self.device = plan, device
+        self._lock = threading.Lock()
+        self._pattern: Optional[BlockPattern] = None
+        self._product: Optional[CudaProduct] = None
+        self._values: Optional[DeviceArray] = None
+
+    def load(self, w: BlockSparseMatrix) -> None:
+        """Bring W's values to the device: any pattern of the plan's shape and block size.
+
+        PlanError for another shape or block size, DTypeError, DeviceMemoryError; the old values stay then.
+        """
+        shape = w.shape[::-1] if self.plan.transposed else w.shape
+        if (shape, w.block_size) != (self.plan.shape, self.plan.block_size):
+            raise PlanError(
+                f"W is {w.shape} in blocks of {w.block_size}, the plan is for {self.plan.shape} in blocks of "
+                f"{self.plan.block_size}{', transposed' if self.plan.transposed else ''}"
+            )
+        if w.dtype != self.plan.dtype:
+            raise DTypeError(f"W has dtype {w.dtype}, the plan is for {self.plan.dtype}", dtype=w.dtype)
+        with self._lock:
+            kept = self._product if self._pattern is w.pattern else None
+            product = kept or CudaProduct(self.device, self.plan, w.pattern)
+            values = self.device.put(host_view(w.values, "W"))
+            product.set_values(values.pointer)
+            self._pattern, self._product, self._values = w.pattern, product, values
+
+    def run(self, x: Any, *, bias: Any = None, activation: str = "none") -> Result:
+        """Result(y (m, n), trace) of activation(W x + bias), x (k, n) in host memory; bias (m) is used as float32."""
+        y = self.multiply(x, bias, activation)
+        numbers = {
+            "planned_seconds": Number(self.plan.cost.total_seconds, "s", "estimated"),
+            "memory_bytes": Number(self.plan.count.memory_bytes, "bytes through HBM", "estimated"),
+            "l2_bytes": Number(self.plan.count.l2_bytes, "bytes from L2", "estimated"),
+            "shared_bytes": Number(self.plan.count.shared_bytes, "bytes of shared memory", "estimated"),
+        }
+        return Result(y, Trace("cuda", "asked for", numbers))
+
+    def multiply(
+        self, x: Any, bias: Any = None, activation: str = "none", out_dtype: Optional[str] = None, out: Any = None
+    ) -> Any:
+        """y (m, n) as `run` gives it, without a trace; out_dtype: of y, the plan's by default; no `out`."""
+        view = host_view(x, "x")
+        check_x_shape(*self.plan.shape, view.shape)
+        return _converted(self._product_of(view, x, bias, activation, out), out_dtype)
+
+    def multiply_rows(
+        self, x: Any, bias: Any = None, activation: str = "none", out_dtype: Optional[str] = None, out: Any = None
+    ) -> Any:
+        """y (batch, m) = activation(x W^T + bias) for x (batch, k), PyTorch's orientation."""
+        view = host_view(x, "x")
+        if view.ndim != 2 or view.shape[1] != self.plan.shape[1]:
+            raise ShapeError(f"x has shape {view.shape}: expected (batch, {self.plan.shape[1]})")
+        return _converted(self._product_of(view.T, x, bias, activation, out).T, out_dtype)
+
+    def _product_of(self, view: np.ndarray, x: Any, bias: Any, activation: str, out: Any) -> Any:
+        _refuse_out(out)
+        if _dtype_of(view) != self.plan.dtype:
+            raise DTypeError(
+                f"x has dtype {_dtype_of(view)}, the plan is for {self.plan.dtype}: convert one of them",
+                dtype=_dtype_of(view),
+            )
+        m, n = self.plan.shape[0], view.shape[1]
+        y, memory = empty_like((m, n), self.plan.dtype, x)
+        with self._lock:
+            if self._product is None:
+                raise PlanError("no values are loaded: call load(w) before run(x)")
+            x_on, x_pitch = _upload(self.device, view)
+            out = self.device.empty(memory.nbytes)
+            bias_on = None if bias is None else self.device.put(checked_bias(bias, m))
+            kept: List[DeviceArray] = []
+
+            def scratch(num_bytes: int) -> int:
+                kept.append(self.device.empty(num_bytes))
+                return kept[-1].pointer
+
+            shift = 0 if bias_on is None else bias_on.pointer
+            operands = Operands(x_on.pointer, x_pitch, out.pointer, n, n, shift, activation)
+            self._product.enqueue(operands, 0, scratch)
+            self.device.get(out, memory)
+        return y
+
+
+def _refuse_out(out: Any) -> None:
+    if out is not None:
+        raise PlanError("out is for target 'cpu': cuda makes its own results")
+
+
+def _converted(y: Any, dtype: Optional[str]) -> Any:
+    """y, an array or a tensor, with elements of that type; None: as they are."""
+    if dtype is None or dtype == dtype_name(y):
+        return y
+    return y.to(getattr(import_module("torch"), dtype)) if is_tensor(y) else y.astype(dtype)
+
+
+def _dtype_of(view: np.ndarray) -> str:
+    """The element type that host_view's array stands for."""
+    name = "bfloat16" if view.dtype == np.uint16 else view.dtype.name
+    if name not in GPU_DTYPES:
+        raise DTypeError(f"dtype {name} has no cuda kernel: expected one of {', '.join(GPU_DTYPES)}", dtype=name)
+    return name
+
+
+def _upload(device: CudaDevice, matrix: np.ndarray) -> Tuple[DeviceArray, int]:
+    """The matrix on the device and its pitch, a multiple of 16 bytes."""
+    per_line = 16 // matrix.itemsize
+    pitch = -(-matrix.shape[1] // per_line) * per_line
+    return device.put_rows(matrix, pitch), pitch

@@ -1,0 +1,198 @@
+"""Products on a CUDA device by address: W's work lists and values in its memory, kernels started on a stream."""
+
+from __future__ import annotations
+
+from typing import Callable, List, Optional, Tuple
+
+import numpy as np
+
+from popsparse_planner.cuda_decode import (
+    DECODE_THREADS,
+    REDUCE_THREADS,
+    DecodeStream,
+    decode_columns,
+    decode_row_bytes,
+    decode_stream,
+)
+from popsparse_planner.cuda_machine import RING_BYTES, RING_THREADS, SLAB_COLUMNS, SLAB_ROWS
+from popsparse_planner.cuda_plan import CudaPlan, decode_blocks
+from popsparse_planner.cuda_sampled import CELL, SAMPLED_THREADS, STAGES, cells_of, sampled_stream
+from popsparse_planner.cuda_streams import element_side, element_stream, row_stream
+from popsparse_planner.cuda_vectors import vector_stream
+from popsparse_planner.errors import PlanError
+from popsparse_planner.pattern import BlockPattern
+
+from .cuda_device import CudaDevice, DeviceArray
+
+ACTIVATIONS = ("none", "relu", "gelu")
+ELEMENTS_COLUMNS, ELEMENTS_WARPS, ELEMENTS_THREADS = 128, 4, 128
+GATHER_THREADS = 256
+Scratch = Callable[[int], int]  # address of so many bytes, which live until the stream has used them
+
+
+class Operands:
+    """Addresses of one call. x (k, n), y (m, n): pitches in elements, x's a multiple of 16 bytes; bias may be 0."""
+
+    def __init__(self, x: int, x_pitch: int, y: int, y_pitch: int, n: int, bias: int = 0, activation: str = "none"):
+        if activation not in ACTIVATIONS:
+            raise PlanError(f"activation {activation!r} is unknown: expected one of {', '.join(ACTIVATIONS)}")
+        self.x, self.x_pitch, self.y, self.y_pitch, self.n = x, x_pitch, y, y_pitch, n
+        self.bias, self.activation = bias, ACTIVATIONS.index(activation)
+
+    def product(self, values: int, shape: Tuple[int, int]) -> Tuple[int, ...]:
+        """What every kernel's arguments begin with, for W or W's transpose of this shape."""
+        return (
+            *(self.x, values, self.y, self.bias, self.x_pitch, self.y_pitch),
+            *(*shape, self.n, self.activation),
+        )
+
+
+class CudaProduct:
+    """The work lists of one plan and pattern on the device. PlanError if the pattern is not one of the plan's."""
+
+    def __init__(self, device: CudaDevice, plan: CudaPlan, pattern: BlockPattern) -> None:
+        self.device, self.plan = device, plan
+        self._values = 0
+        self._packed: Optional[DeviceArray] = None
+        start = {
+            "rows": self._start_rows,
+            "vectors": self._start_vectors,
+            "elements": self._start_elements,
+            "decode": self._start_decode,
+        }
+        self.arrays: List[DeviceArray] = []
+        self._enqueue: Callable[[Operands, int, Scratch], None] = start[plan.kernel](pattern)
+
+    @property
+    def lists_bytes(self) -> int:
+        """Bytes of the work lists, and of values in another order where the kernel needs one."""
+        return sum(array.num_bytes for array in self.arrays)
+
+    def set_values(self, values: int, stream: int = 0) -> None:
+        """Use the values (nnz_blocks, b, b) at this address from now on; those that a kernel reads in another order are
+        copied, on the stream.
+        """
+        self._values = values
+        if self._packed is not None:
+            count = self._packed.num_bytes // 2
+            grid = (min(-(-count // GATHER_THREADS), 65535), 1, GATHER_THREADS, 0)
+            product = (0, values, self._packed.pointer, 0, 0, 0, 0, 0, 0, 0)
+            if count:
+                self.device.launch("gather_values", grid, product, (self.arrays[0].pointer, count), stream=stream)
+            self._values = self._packed.pointer
+
+    def enqueue(self, operands: Operands, stream: int, scratch: Scratch) -> None:
+        """Start y = activation(W x + bias) on the stream."""
+        self._enqueue(operands, stream, scratch)
+
+    def _put(self, arrays: Tuple[np.ndarray, ...]) -> List[int]:
+        placed = [self.device.put(array) for array in arrays]
+        self.arrays += placed
+        return [array.pointer for array in placed]
+
+    def _name(self, kernel: str) -> str:
+        turned = "transposed_" if self.plan.transposed else ""
+        return f"{kernel}_{turned}{self.plan.dtype}"
+
+    def _boxes(self) -> Tuple[int, int, bool]:
+        if not self.device.machine.tensor_maps:
+            return (0, 0, False)
+        return (SLAB_ROWS, SLAB_COLUMNS, self.plan.dtype == "bfloat16")
+
+    def _start_rows(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
+        machine = self.device.machine
+        slots = (machine.row_slots(16), machine.row_slots(32))
+        lists = row_stream(pattern, slots, transposed=self.plan.transposed)
+        name, rest = self._name(f"rows{lists.side}"), [*self._put(lists.arrays), lists.pitch]
+        return self._ring(name, lists.groups, rest)
+
+    def _start_vectors(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
+        lists = vector_stream(pattern, self.device.machine.vector_slots, transposed=self.plan.transposed)
+        self._put((lists.sources,))
+        self._packed = self.device.empty(2 * len(lists.sources))
+        rest = self._put(lists.arrays)
+        return self._ring(f"vectors_{self.plan.dtype}", lists.groups, rest)
+
+    def _ring(self, name: str, groups: int, rest: List[int]) -> Callable[[Operands, int, Scratch], None]:
+        def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
+            grid = (-(-operands.n // SLAB_COLUMNS), groups, RING_THREADS, RING_BYTES)
+            product = operands.product(self._values, self.plan.shape)
+            self.device.launch(name, grid, product, rest, boxes=self._boxes(), stream=stream)
+
+        return enqueue
+
+    def _start_elements(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
+        side = element_side(pattern.block_size, self.plan.dtype)
+        lists = element_stream(pattern, side, transposed=self.plan.transposed)
+        kernel = f"elements{lists.side}"
+        name = self._name(kernel) if lists.side > 1 else f"{kernel}_{self.plan.dtype}"
+        rest = [*self._put(lists.arrays), lists.pitch, len(lists.rows)]
+
+        def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
+            grid = (-(-operands.n // ELEMENTS_COLUMNS), -(-len(lists.rows) // ELEMENTS_WARPS), ELEMENTS_THREADS, 0)
+            self.device.launch(name, grid, operands.product(self._values, self.plan.shape), rest, stream=stream)
+
+        return enqueue
+
+    def _start_decode(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
+        columns = decode_columns(self.plan.n)
+        lists = decode_stream(pattern, columns, self.device.machine.shared_bytes)
+        blocks = decode_blocks(lists.ranges, lists.block_rows, self.device.facts["multiprocessors"])
+        grid = (blocks, lists.ranges, DECODE_THREADS, lists.range_rows * decode_row_bytes(columns))
+        pointers = self._put(lists.arrays)
+        return self._decode(lists, columns, grid, pointers)
+
+    def _decode(
+        self, lists: DecodeStream, columns: int, grid: Tuple[int, int, int, int], pointers: List[int]
+    ) -> Callable[[Operands, int, Scratch], None]:
+        dtype, (m, _) = self.plan.dtype, self.plan.shape
+
+        def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
+            if operands.n > columns:
+                raise PlanError(
+                    f"the plan is for at most {columns} columns, x has {operands.n}: plan again for n = {operands.n}"
+                )
+            partials = scratch(4 * lists.ranges * m * operands.n) if lists.ranges > 1 else 0
+            product = operands.product(self._values, self.plan.shape)
+            rest = [*pointers, partials, lists.pitch, lists.block_rows, lists.ranges, lists.range_rows]
+            self.device.launch(f"decode{columns}_{dtype}", grid, product, rest, stream=stream)
+            if partials:
+                blocks = min(-(-m * operands.n // REDUCE_THREADS), 65535)
+                reduce_grid = (blocks, 1, REDUCE_THREADS, 0)
+                self.device.launch(f"reduce_{dtype}", reduce_grid, product, [partials, lists.ranges], stream=stream)
+
+        return enqueue
+
+
+class CudaSampler:
+    """dY X^T at the blocks of one pattern, work lists on the device. dtype: of dY, X and the values."""
+
+    def __init__(self, device: CudaDevice, pattern: BlockPattern, dtype: str) -> None:
+        self.device, self.pattern, self.dtype = device, pattern, dtype
+        self._arrays: List[DeviceArray] = []
+        self._grid, self._rest = self._start_elements() if dtype == "float32" else self._start_cells()
+
+    def enqueue(self, dy: Tuple[int, int], x: Tuple[int, int], n: int, values: int, stream: int) -> None:
+        """Start values (nnz_blocks, b, b) = dy (m, n) x (k, n)^T; dy, x: address and pitch, a multiple of 16 bytes."""
+        if self._grid[1]:
+            product = Operands(x[0], x[1], dy[0], dy[1], n).product(values, self.pattern.shape)
+            self.device.launch(f"sampled_{self.dtype}", self._grid, product, self._rest, stream=stream)
+
+    def _put(self, array: Optional[np.ndarray]) -> int:
+        if array is None:
+            return 0
+        self._arrays.append(self.device.put(array))
+        return self._arrays[-1].pointer
+
+    def _start_cells(self) -> Tuple[Tuple[int, int, int, int], List[int]]:
+        lists = sampled_stream(self.pattern, self.device.machine.shared_bytes)
+        grid = (1, lists.groups, SAMPLED_THREADS, STAGES * lists.stage_bytes)
+        return grid, [*(self._put(array) for array in lists.arrays), lists.pitch, lists.stage_bytes]
+
+    def _start_elements(self) -> Tuple[Tuple[int, int, int, int], List[int]]:
+        cells = cells_of(self.pattern)
+        count = len(cells.rows)
+        rows = (np.stack([cells.rows, cells.columns], axis=1) * CELL).astype(np.int32)
+        grid = (1, -(-count // ELEMENTS_WARPS), ELEMENTS_THREADS, 0)
+        lists = (rows, cells.offsets.astype(np.uint32), cells.places)
+        return grid, [*(self._put(array) for array in lists), cells.pitch, count]

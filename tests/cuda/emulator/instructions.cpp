@@ -1,0 +1,210 @@
+// Copies, barriers and matrix instructions.
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "registry.hpp"
+
+namespace emulator {
+
+namespace {
+
+std::map<std::string, Kernel> &kernels() {
+  static std::map<std::string, Kernel> all;
+  return all;
+}
+
+uint16_t half(uint32_t both, int which) {
+  return static_cast<uint16_t>(both >> (16 * which));
+}
+
+struct MatrixLoad {
+  uint32_t address;
+  uint32_t *to;
+};
+
+struct Multiply {
+  float *c;
+  const uint32_t *a;
+  uint32_t b[2];
+  float (*widen)(uint16_t);
+};
+
+void multiplyTogether(void **lanes) {
+  float a[16][16], b[16][8];
+  for (int t = 0; t < 32; ++t) {
+    const Multiply &mine = *static_cast<Multiply *>(lanes[t]);
+    const int q = t / 4, p = t % 4 * 2;
+    for (int e = 0; e < 2; ++e) {
+      for (int r = 0; r < 4; ++r) {
+        a[q + r % 2 * 8][p + r / 2 * 8 + e] = mine.widen(half(mine.a[r], e));
+      }
+      b[p + e][q] = mine.widen(half(mine.b[0], e));
+      b[p + 8 + e][q] = mine.widen(half(mine.b[1], e));
+    }
+  }
+  for (int t = 0; t < 32; ++t) {
+    float *c = static_cast<Multiply *>(lanes[t])->c;
+    for (int e = 0; e < 4; ++e) {
+      const int row = t / 4 + e / 2 * 8, column = t % 4 * 2 + e % 2;
+      for (int k = 0; k < 16; ++k) {
+        c[e] += a[row][k] * b[k][column];
+      }
+    }
+  }
+}
+
+} // namespace
+
+Registered::Registered(const char *name, int threads, void (*body)(const void *arguments)) {
+  kernels()[name] = {threads, body};
+}
+
+const Kernel *findKernel(const std::string &name) {
+  const auto found = kernels().find(name);
+  return found == kernels().end() ? nullptr : &found->second;
+}
+
+Index3 &currentGrid() {
+  static Index3 grid;
+  return grid;
+}
+
+void meetBlock() {
+  Block &here = block();
+  here.waiting.push_back(&self());
+  if (static_cast<int>(here.waiting.size()) == here.threads) {
+    std::vector<Fiber *> all;
+    all.swap(here.waiting);
+    for (Fiber *fiber : all) {
+      fiber->ready = nullptr;
+    }
+    return;
+  }
+  self().ready = [] { return false; };
+  leave();
+}
+
+void arrive(Barrier &barrier, long bytes) {
+  if (barrier.pending <= 0) {
+    fail("more arrivals at a barrier than it counts");
+  }
+  barrier.bytes += bytes;
+  --barrier.pending;
+  endPhase(barrier);
+}
+
+void copyBox(uint32_t to, const uint8_t *map, int column, int row, uint32_t barrier) {
+  BoxMap box;
+  std::memcpy(&box, map, sizeof box);
+  const uint32_t rowBytes = static_cast<uint32_t>(box.boxColumns * box.elementBytes);
+  if (to % 1024 != 0 || rowBytes != 128) {
+    fail("a box with a 128-byte swizzle must be 128 bytes wide and begin at a multiple of 1024");
+  }
+  const uint32_t bytes = rowBytes * static_cast<uint32_t>(box.boxRows);
+  uint8_t *shared = writeShared(to, bytes);
+  Barrier *done = &barrierAt(barrier);
+  later([=] {
+    for (int r = 0; r < box.boxRows; ++r) {
+      for (int c = 0; c < box.boxColumns; ++c) {
+        const int byte = c * box.elementBytes;
+        uint8_t *place = shared + r * 128 + ((byte / 16) ^ (r & 7)) * 16 + byte % 16;
+        const bool inside = row + r >= 0 && row + r < box.rows && column + c >= 0 && column + c < box.columns;
+        const uint8_t *from = box.base + (row + r) * box.pitchBytes + (column + c) * box.elementBytes;
+        for (int i = 0; i < box.elementBytes; ++i) {
+          place[i] = inside ? from[i] : uint8_t{0};
+        }
+      }
+    }
+    done->bytes -= static_cast<long>(bytes);
+    endPhase(*done);
+  });
+}
+
+void copy16(uint32_t to, const void *from, uint32_t bytes) {
+  checkGlobal(from, bytes, 16);
+  if (to % 16 != 0) {
+    fail("cp.async to an address that is no multiple of 16");
+  }
+  uint8_t *shared = writeShared(to, 16);
+  const std::shared_ptr<int> group = self().uncommitted;
+  ++*group;
+  later([=] {
+    std::memset(shared, 0, 16);
+    std::memcpy(shared, from, bytes);
+    --*group;
+  });
+}
+
+void arriveAfterCopies(Barrier &barrier) {
+  const std::shared_ptr<int> group = self().uncommitted;
+  self().uncommitted = std::make_shared<int>(0);
+  Barrier *done = &barrier;
+  const auto whenThere = std::make_shared<std::function<void()>>();
+  *whenThere = [=] {
+    if (*group != 0) {
+      later(*whenThere);
+      return;
+    }
+    --done->pending;
+    endPhase(*done);
+  };
+  (*whenThere)();
+}
+
+void commitCopies() {
+  self().groups.push_back(self().uncommitted);
+  self().uncommitted = std::make_shared<int>(0);
+}
+
+void waitForCopies(int groups) {
+  auto &all = self().groups;
+  const std::size_t finished =
+      all.size() > static_cast<std::size_t>(groups) ? all.size() - static_cast<std::size_t>(groups) : 0;
+  const std::vector<std::shared_ptr<int>> waited(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(finished));
+  all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(finished));
+  waitUntil(
+      [waited] { return std::all_of(waited.begin(), waited.end(), [](const auto &left) { return *left == 0; }); });
+}
+
+void loadMatrices(uint32_t address, int count, bool transposed, uint32_t *to) {
+  MatrixLoad mine{address, to};
+  if (address % 16 != 0) {
+    fail("ldmatrix from an address that is no multiple of 16");
+  }
+  meet(transposed ? "ldmatrix.trans" : "ldmatrix", &mine, [count, transposed](void **lanes) {
+    for (int i = 0; i < count; ++i) {
+      uint16_t matrix[8][8];
+      for (int row = 0; row < 8; ++row) {
+        std::memcpy(matrix[row], readShared(static_cast<MatrixLoad *>(lanes[8 * i + row])->address, 16), 16);
+      }
+      for (int t = 0; t < 32; ++t) {
+        const int q = t / 4, p = t % 4 * 2;
+        const uint16_t first = transposed ? matrix[p][q] : matrix[q][p];
+        const uint16_t second = transposed ? matrix[p + 1][q] : matrix[q][p + 1];
+        static_cast<MatrixLoad *>(lanes[t])->to[i] = first | static_cast<uint32_t>(second) << 16;
+      }
+    }
+  });
+}
+
+uint32_t transposeMatrix(uint32_t row) {
+  uint32_t mine[2] = {row, 0};
+  meet("movmatrix", mine, [](void **lanes) {
+    for (int t = 0; t < 32; ++t) {
+      const int q = t / 4, p = t % 4 * 2; // row q of the transpose: elements (p, q) and (p + 1, q)
+      const uint32_t *first = static_cast<uint32_t *>(lanes[4 * p + q / 2]);
+      const uint32_t *second = static_cast<uint32_t *>(lanes[4 * (p + 1) + q / 2]);
+      static_cast<uint32_t *>(lanes[t])[1] = half(first[0], q % 2) | static_cast<uint32_t>(half(second[0], q % 2))
+                                                                         << 16;
+    }
+  });
+  return mine[1];
+}
+
+void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, float (*widen)(uint16_t)) {
+  Multiply mine{c, a, {b0, b1}, widen};
+  meet("mma", &mine, multiplyTogether);
+}
+
+} // namespace emulator

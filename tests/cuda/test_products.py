@@ -1,0 +1,159 @@
+"""Products of every kernel on the emulated GPU, through the launcher, against float64."""
+
+import gc
+from typing import Tuple
+
+import numpy as np
+import pytest
+from cuda.emulated import MACHINES, Emulated
+from cuda.operands import assert_product, case, exact
+
+from popsparse_planner import BlockPattern
+from popsparse_planner.cuda_plan import plan_cuda
+from popsparse_py import BlockSparseMatrix
+
+pytest.importorskip("torch", reason="torch, for bfloat16, is not installed")
+
+
+def run(
+    emulated: Emulated, machine: str, seed: int, kernel: str, shape: Tuple[int, int], n: int, b: int, dtype: str
+) -> None:
+    """W x and W^T dy by one kernel."""
+    backend, made = emulated.backend(machine, seed), case(shape, n, b, dtype, seed=seed)
+    for transposed in (False, True) if kernel != "decode" else (False,):
+        plan = plan_cuda(
+            made.a.pattern, n, dtype=dtype, transposed=transposed, machine=backend.device.machine, kernel=kernel
+        )
+        ready = backend.compile(plan, transposed=transposed)
+        ready.load(made.a)
+        w, x = (made.dense.T, made.dy) if transposed else (made.dense, made.x)
+        assert_product(ready.multiply(x), w, x, dtype)
+        del ready
+    gc.collect()
+    assert emulated.error == ""
+
+
+@pytest.mark.parametrize("machine", sorted(MACHINES))
+@pytest.mark.parametrize("b", [16, 32, 48])
+def test_row_kernels_multiply(emulated: Emulated, machine: str, b: int) -> None:
+    run(emulated, machine, b, "rows", (150, 270), 71, b, "bfloat16")
+
+
+@pytest.mark.parametrize("machine", sorted(MACHINES))
+@pytest.mark.parametrize("b", [1, 4, 8, 12])
+def test_gathered_kernels_multiply(emulated: Emulated, machine: str, b: int) -> None:
+    run(emulated, machine, b, "vectors", (90, 270), 70, b, "float16")
+
+
+@pytest.mark.parametrize("b", [16, 32, 128])
+@pytest.mark.parametrize("n", [1, 9, 32])
+def test_decode_kernels_multiply(emulated: Emulated, b: int, n: int) -> None:
+    run(emulated, "Hopper", n, "decode", (150, 270), n, b, "bfloat16")
+
+
+@pytest.mark.parametrize("b", [1, 3, 4, 8, 16, 32])
+def test_float32_is_multiplied_in_float32(emulated: Emulated, b: int) -> None:
+    run(emulated, "Ampere", b, "elements", (70, 130), 133, b, "float32")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_single_elements_by_multiply_adds(emulated: Emulated, dtype: str) -> None:
+    run(emulated, "Hopper", 1, "elements", (70, 130), 133, 2, dtype)
+
+
+@pytest.mark.parametrize(("kernel", "b", "n"), [("rows", 16, 64), ("vectors", 8, 64), ("decode", 16, 8)])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_both_short_types(emulated: Emulated, kernel: str, b: int, n: int, dtype: str) -> None:
+    run(emulated, "Hopper", 5, kernel, (64, 128), n, b, dtype)
+
+
+def test_long_k_goes_round_the_ring(emulated: Emulated) -> None:
+    run(emulated, "Hopper", 3, "rows", (32, 2048), 8, 16, "float16")  # 16 slabs in a ring of 6
+    run(emulated, "Ampere", 4, "vectors", (16, 2048), 8, 8, "float16")
+
+
+def test_decode_cuts_k_where_x_is_too_large(emulated: Emulated) -> None:
+    run(emulated, "Ampere", 2, "decode", (32, 6144), 30, 16, "bfloat16")
+    assert emulated.launches == 2  # the ranges, then their sum
+
+
+@pytest.mark.parametrize("kind", ["row_skew", "hot_corner"])
+@pytest.mark.parametrize("b", [8, 16])
+def test_skewed_patterns(emulated: Emulated, b: int, kind: str) -> None:
+    made = case((256, 256), 40, b, "float16", density=0.1, kind=kind)
+    backend = emulated.backend("Hopper", 8)
+    ready = backend.compile(backend.plan(made.a.pattern, 40, "float16"))
+    ready.load(made.a)
+    assert_product(ready.multiply(made.x), made.dense, made.x, "float16")
+
+
+@pytest.mark.parametrize("b", [1, 8, 16, 32])
+@pytest.mark.parametrize("blocks", ["none", "one", "all"])
+def test_extreme_patterns(emulated: Emulated, b: int, blocks: str) -> None:
+    grid = {"none": np.zeros((2, 3), bool), "one": np.arange(6).reshape(2, 3) == 4, "all": np.ones((2, 3), bool)}[
+        blocks
+    ]
+    pattern = BlockPattern.from_mask(grid, block_size=b)
+    values = np.random.default_rng(0).standard_normal((pattern.nnz_blocks, b, b)).astype(np.float16)
+    a, x = BlockSparseMatrix(pattern, values), np.ones((3 * b, 40), np.float16)
+    backend = emulated.backend("Hopper", 6)
+    ready = backend.compile(backend.plan(pattern, 40, "float16"))
+    ready.load(a)
+    assert_product(ready.multiply(x), a.to_dense().astype(np.float64), x, "float16")
+    dy = np.ones((2 * b, 40), np.float16)
+    assert np.array_equal(backend.sampled(pattern, dy, x), np.full((pattern.nnz_blocks, b, b), 40.0, np.float16))
+
+
+@pytest.mark.parametrize(("b", "dtype"), [(16, "bfloat16"), (8, "float16"), (4, "float32")])
+@pytest.mark.parametrize("activation", ["none", "relu", "gelu"])
+def test_bias_and_activation(emulated: Emulated, b: int, dtype: str, activation: str) -> None:
+    import torch
+
+    made = case((64, 96), 40, b, dtype)
+    backend = emulated.backend("Hopper", 9)
+    for n in (40, 5):
+        ready = backend.compile(backend.plan(made.a.pattern, n, dtype))
+        ready.load(made.a)
+        y = exact(ready.multiply(made.x[:, :n], made.bias, activation))
+        wanted = torch.from_numpy(made.dense @ exact(made.x)[:, :n] + made.bias[:, None])
+        apply = {"none": lambda z: z, "relu": torch.relu, "gelu": torch.nn.functional.gelu}[activation]
+        np.testing.assert_allclose(y, apply(wanted).numpy(), rtol=2.0**-7, atol=2e-3 if dtype != "float32" else 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("b", [1, 4, 12, 16, 32])
+def test_sampled_product(emulated: Emulated, b: int, dtype: str) -> None:
+    (m, k), n = (150, 210), 75
+    made = case((m, k), n, b, dtype, density=0.15)
+    values = exact(emulated.backend("Hopper", b).sampled(made.a.pattern, made.dy, made.x))
+    rows, columns = made.a.pattern.block_grid
+    wide = np.zeros((rows * b, columns * b))
+    wide[:m, :k] = exact(made.dy) @ exact(made.x).T
+    wanted = wide.reshape(rows, b, columns, b).transpose(0, 2, 1, 3)[made.a.pattern.rows, made.a.pattern.cols]
+    tolerance = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 1e-5}[dtype]
+    np.testing.assert_allclose(values, wanted, rtol=1.01 * tolerance, atol=1e-4)
+    assert emulated.error == ""
+
+
+def test_results_are_repeatable_whatever_the_order_of_threads(emulated: Emulated) -> None:
+    for b, n in ((16, 64), (8, 64), (16, 16)):
+        made = case((128, 512), n, b, "float16")
+        found = []
+        for seed in (0, 1, 2):
+            backend = emulated.backend("Hopper", seed)
+            ready = backend.compile(backend.plan(made.a.pattern, n, "float16"))
+            ready.load(made.a)
+            found.append(ready.multiply(made.x).tobytes())
+        assert len(set(found)) == 1
+
+
+def test_not_a_number_stays_in_its_column(emulated: Emulated) -> None:
+    made = case((32, 64), 24, 16, "float16")
+    x = made.x.copy()
+    x[3, 7] = np.nan
+    backend = emulated.backend("Hopper", 1)
+    ready = backend.compile(backend.plan(made.a.pattern, 24, "float16"))
+    ready.load(made.a)
+    found = np.isnan(ready.multiply(x))
+    assert not np.delete(found, 7, axis=1).any()
+    assert np.array_equal(found[:, 7].reshape(2, 16).any(axis=1), made.dense[:, :16].reshape(2, -1).any(axis=1))
