@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from numbers import Real
 from typing import Dict, List, Optional, Tuple, Union
 
 from .cost import Cost
@@ -64,13 +65,16 @@ def _capacity(problem: Problem, density: Union[float, Fraction, None], capacity_
     mb, kb = problem.block_grid
     if (density is None) == (capacity_blocks is None):
         raise PlanError("give the density of the patterns to plan for, or capacity_blocks, one of the two")
+    for name, given in (("density", density), ("capacity_blocks", capacity_blocks)):
+        if given is not None and (isinstance(given, bool) or not isinstance(given, Real)):
+            raise PlanError(f"{name} must be a number, got {given!r}")
     if density is not None:
         if not 0 < density <= 1:
             raise PlanError(f"density must lie in (0, 1], got {density}", density=density)
         exact = density if isinstance(density, Fraction) else Fraction(float(density)).limit_denominator(10**9)
         return math.ceil(exact * mb * kb)
     assert capacity_blocks is not None
-    if isinstance(capacity_blocks, bool) or int(capacity_blocks) != capacity_blocks:
+    if not math.isfinite(capacity_blocks) or int(capacity_blocks) != capacity_blocks:
         raise PlanError(f"capacity_blocks must be a whole number, got {capacity_blocks!r}")
     if not 1 <= capacity_blocks <= mb * kb:
         raise CapacityError(
