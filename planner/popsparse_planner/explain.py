@@ -40,7 +40,7 @@ def _partition(plan: StaticPlan) -> List[str]:
     again = f", {passes} serial passes over n" if passes > 1 else ""
     return [
         f"  partition: qm {grid.qm}, qk {grid.qk}, qn {grid.qn}{again}; {plan.tiles_used:,} of {plan.target.tiles:,} "
-        f"tiles; imbalance {plan.imbalance:.2f}; values {plan.partition.values}, sums at {plan.partition.reduce_at}"
+        f"tiles; imbalance {plan.imbalance:.2f}; values {plan.partition.values}, {plan.partition.place_of_sums}"
     ]
 
 

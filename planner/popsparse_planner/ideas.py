@@ -9,5 +9,6 @@ IDEAS: Dict[str, str] = {
     "resident values": "each tile keeps the values it multiplies instead of receiving them on every call",
     "worker split": "rows of single nonzeros dealt to a tile's workers longest first (b = 1)",
     "whole rows": "tiles take whole rows, packed by their cycles, so that fewer rows are shared",
+    "homes by parts": "X lives with the part of n that takes it, Y on the tiles that sum it: no sum moves home",
     "place of sums": "partials summed where Y lives or where they are made, whichever is cheaper",
 }

@@ -95,6 +95,12 @@ def y_layout(problem: Problem, tiles: int) -> LinearLayout:
     return linear_layout(problem.block_grid[0] * problem.n_padded * b, column_grain(problem.dtype) * b, tiles)
 
 
+def part_x_layout(problem: Problem, columns: int, tiles: int) -> LinearLayout:
+    """Where X [kb][columns][b] of a part of n lives that keeps it on its own `tiles`, the first of which is 0 here."""
+    b = problem.block_size
+    return linear_layout(problem.block_grid[1] * columns * b, column_grain(problem.dtype) * b, tiles)
+
+
 def value_layout(problem: Problem, nnz_blocks: int, tiles: int) -> LinearLayout:
     """Where values live between calls when each call broadcasts them; grain: a block, or 8 bytes of single values."""
     b = problem.block_size

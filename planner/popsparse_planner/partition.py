@@ -12,6 +12,7 @@ from .errors import PlanError
 VALUE_PLACES = ("resident", "broadcast")
 REDUCE_PLACES = ("home", "sources")
 ROW_SPLITS = ("balanced", "consecutive")
+HOMES = ("linear", "parts")
 
 
 def frozen(array: object, dtype: type) -> np.ndarray:
@@ -78,7 +79,9 @@ class Partition:
     reduce_at: "home" (partials go straight to the tile that holds the output) or "sources" (the tiles that made
     them share the sum, then the result moves home); qm, qk: parts along m and k, for Plan.grid;
     row_split: how the workers of a tile share its rows when b = 1 (static/packing.py), "balanced" or "consecutive";
-    "" is the first, or the second where values are broadcast: they lie in the order of the cut, which the first breaks.
+    "" is the first, or the second where values are broadcast: they lie in the order of the cut, which the first breaks;
+    homes: where X and Y live between calls, "linear" (in order over all tiles) or "parts" (X with the part of n that
+    takes it, Y on the tiles that sum it; static/part_homes.py), which needs sums at the sources.
     """
 
     cuts: Tuple[Cut, ...]
@@ -90,6 +93,7 @@ class Partition:
     qm: int = 1
     qk: int = 1
     row_split: str = ""
+    homes: str = "linear"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cuts", tuple(self.cuts))
@@ -103,6 +107,10 @@ class Partition:
             raise PlanError(f"unknown split of rows {self.row_split!r}: expected one of {', '.join(ROW_SPLITS)}")
         if self.values not in VALUE_PLACES or self.reduce_at not in REDUCE_PLACES:
             raise PlanError(f"unknown placement {self.values!r} or {self.reduce_at!r}")
+        if self.homes not in HOMES:
+            raise PlanError(f"unknown homes of X and Y {self.homes!r}: expected one of {', '.join(HOMES)}")
+        if self.homes == "parts" and self.reduce_at != "sources":
+            raise PlanError("Y that lives on the tiles that sum it needs reduce_at 'sources'")
         if self.n_bounds.ndim != 2 or self.n_bounds.shape[1] != self.num_parts + 1:
             raise PlanError(f"n_bounds of shape {self.n_bounds.shape} do not fit {self.num_parts} parts of n")
 
@@ -126,3 +134,13 @@ class Partition:
         """Columns int64 [qn] of each part in its widest pass."""
         widest: np.ndarray = np.diff(self.n_bounds, axis=1).max(axis=0)
         return widest
+
+    @property
+    def place_of_sums(self) -> str:
+        """Where partials are summed, in words."""
+        return "Y kept where it is summed" if self.homes == "parts" else f"sums at {self.reduce_at}"
+
+    def part_tiles(self, tiles: int) -> np.ndarray:
+        """Tiles int64 [qn] of each part on a chip of so many, those that its cut leaves idle included."""
+        sizes: np.ndarray = np.diff(np.append(self.part_first_tile, tiles)).astype(np.int64)
+        return sizes

@@ -260,6 +260,7 @@ def _partition_fields(partition: Partition) -> Dict[str, Any]:
         "qm": partition.qm,
         "qk": partition.qk,
         "row_split": partition.row_split,
+        "homes": partition.homes,
     }
 
 

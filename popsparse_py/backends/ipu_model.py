@@ -69,7 +69,8 @@ class IpuModelKernel:
         self.plan = plan
         start = time.perf_counter()
         lowered = lower_static(plan)
-        self.program, self._value_blocks = lowered.program, lowered.value_blocks
+        self.program, self._value_blocks, self._homes = lowered.program, lowered.value_blocks, lowered.part_homes
+        self._y_order = None if self._homes is None else self._homes.y_order()
         lower_seconds = time.perf_counter() - start
         start = time.perf_counter()
         built = build_model(self.program, plan.target.tile_bytes, threads)
@@ -94,6 +95,8 @@ class IpuModelKernel:
         """Y (m, n) = W x for x (k, n) of the plan's dtype, NumPy in and out; the same bits on every call."""
         problem = self.plan.problem
         x_home = encode_x(problem, checked_x(problem, x))
+        if self._homes is not None:
+            x_home = self._homes.encode_x(x_home)
         with self._lock:
             if not self._loaded:
                 raise PlanError("no values are loaded: call load(w) before run(x)")
@@ -103,7 +106,7 @@ class IpuModelKernel:
             seconds = time.perf_counter() - start
             home = self._model.read(self._ids["y"])
         numbers = dict(self._numbers, host_seconds=Number(seconds, "s", "timed"))
-        return Result(decode_y(problem, home), Trace("ipu_model", "asked for", numbers, self._steps))
+        return Result(decode_y(problem, home, self._y_order), Trace("ipu_model", "asked for", numbers, self._steps))
 
 
 def _counts(plan: StaticPlan, program: Program, peak_bytes: int) -> Any:

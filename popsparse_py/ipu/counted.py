@@ -49,7 +49,7 @@ class StepCount:
 def counted_cost(program: Program, target: Target) -> Cost:
     """Cost of one call of `program` on `target`, counted."""
     tensors = [v.bytes_per_tile(program.num_tiles) for v in program.variables.values() if v.role in ("input", "output")]
-    homes = np.sum(tensors, axis=0)
+    homes = np.sum(tensors, axis=0) if program.strided else np.zeros(0)
     cost = call_cost(target) + layout_cost(target, program.block_size, program.column_parts, homes)
     cost = cost + counted_second_stage(program, target)
     for step in step_counts(program, target):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 
 from popsparse_planner.errors import FormatError
@@ -16,9 +18,13 @@ def encode_x(problem: Problem, x: np.ndarray) -> np.ndarray:  # x: (k, n) of pro
     return np.ascontiguousarray(padded.reshape(kb, b, problem.n_padded).transpose(0, 2, 1)).reshape(-1)
 
 
-def decode_y(problem: Problem, home: np.ndarray) -> np.ndarray:
-    """Y (m, n) from its home [mb][n_padded][b]."""
+def decode_y(problem: Problem, home: np.ndarray, order: Optional[np.ndarray] = None) -> np.ndarray:
+    """Y (m, n) from its home [mb][n_padded][b]; order: where in that each 8 bytes of `home` belong, None: in order."""
     mb, b = problem.block_grid[0], problem.block_size
+    if order is not None:
+        grains = np.empty(len(order), dtype=np.uint64)
+        grains[order] = home.view(np.uint64)
+        home = grains.view(home.dtype)
     rows = home.reshape(mb, problem.n_padded, b).transpose(0, 2, 1).reshape(mb * b, problem.n_padded)
     return np.ascontiguousarray(rows[: problem.m, : problem.n])
 

@@ -12,8 +12,9 @@ from popsparse_planner.pattern import BlockPattern
 from popsparse_planner.problem import Problem
 
 from .buffers import Buffers
+from .groups import Group
 from .lower_exchange import gather_x
-from .places import Group, Places
+from .places import Places
 from .program import CopySet
 
 

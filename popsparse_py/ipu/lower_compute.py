@@ -104,7 +104,7 @@ def zero_vertices(places: Places, book: VariableBook, number: int) -> List[Verte
     begin, length = empty_rows(places, number)
     if not len(begin):
         return []
-    tile = begin // places.y_home.per_tile
+    tile = book.variables["y"].tile_of(begin)
     vertex = f"popsparse_py::Zero<{TYPES[places.problem.dtype]}>"
     return [vertex_set(book, vertex, tile, {"out": FieldSlices("y", begin, length)}, {"count": column(length)})]
 

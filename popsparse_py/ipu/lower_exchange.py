@@ -10,23 +10,34 @@ from popsparse_planner.problem import column_grain, item_bytes
 from popsparse_planner.static.multicast import passing_columns
 
 from .buffers import Buffers, joined
-from .places import Group, Places
+from .groups import Group
+from .part_homes import PartHomes
+from .places import Places
 from .program import CopySet
 from .ranges import offsets_of, split
 
 
-def active_parts(places: Places, group: Group, number: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(first place, first column, columns) of each part of `group` that has columns in pass `number`; int64 columns."""
+def active_parts(
+    places: Places, group: Group, number: int, *, which: bool = False
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(first place, first column, columns) of each part of `group` that has columns in pass `number`; int64 columns.
+
+    which: the part's own number, first, in place of its first column.
+    """
     bounds = places.partition.n_bounds[number]
     width = np.diff(bounds)[group.parts]
     live = width > 0
+    if which:
+        return group.parts[live], group.first_place[live], width[live]
     return group.first_place[live], bounds[group.parts][live], width[live]
 
 
 def gather_x(places: Places, x_slices: Buffers, number: int) -> CopySet:
-    """Slices of X [kb][n_padded][b] to every place: its block columns in rising order, each columns x b elements."""
+    """Slices of X to every place: its block columns in rising order, each columns x b elements."""
     problem = places.problem
     b, n_padded = problem.block_size, problem.n_padded
+    if places.part_homes is not None:
+        return _gather_from_parts(places, places.part_homes, x_slices, number)
     start: List[np.ndarray] = []
     to: List[np.ndarray] = []
     size: List[np.ndarray] = []
@@ -40,6 +51,21 @@ def gather_x(places: Places, x_slices: Buffers, number: int) -> CopySet:
             to.append(x_slices.begin[place + run] + local * length)
             size.append(np.full(len(run), length, dtype=np.int64))
     return _copies("x", x_slices.name, joined(start), joined(to), joined(size), places.x_home.per_tile)
+
+
+def _gather_from_parts(places: Places, homes: PartHomes, x_slices: Buffers, number: int) -> CopySet:
+    """As gather_x, from X [kb][columns][b] of each part."""
+    b, begins, to, sizes = places.problem.block_size, [], [], []
+    for group in places.groups:
+        run, col = group.work.cols_in_run
+        local = group.column_run()
+        for part, place, width in zip(*active_parts(places, group, number, which=True)):
+            length = int(width) * b
+            index, at, pieces = split(col * length, np.full(len(col), length), homes.x_per_tile(number, int(part)))
+            begins.append(homes.x_begin(number, int(part)) + at)
+            to.append((x_slices.begin[place + run] + local * length)[index] + at - (col * length)[index])
+            sizes.append(pieces)
+    return CopySet("x", x_slices.name, joined(begins), joined(to), joined(sizes))
 
 
 def passing_bytes(places: Places, number: int) -> np.ndarray:
@@ -85,12 +111,18 @@ def lone_rows(places: Places, source: Buffers, first_row: np.ndarray, number: in
         work = group.work
         alone = np.flatnonzero(work.entry_sources == 1)
         run, row, local = work.entry_run[alone], work.entry_row[alone], group.local_row[alone]
+        rank = group.lone_rank[alone]
         for place, column, columns in zip(*active_parts(places, group, number)):
             length = int(columns) * b
             start.append(source.begin[place + run] + (local - first_row[place + run]) * length)
-            to.append((row * n_padded + column) * b)
+            if places.part_homes is None:
+                to.append((row * n_padded + column) * b)
+            else:
+                to.append(places.part_homes.lone_begin(number)[places.tile[place + run]] + rank * length)
             size.append(np.full(len(run), length, dtype=np.int64))
     begin, y = joined(start), joined(to)
+    if places.part_homes is not None:
+        return CopySet(source.name, "y", begin, y, joined(size))
     index, at, pieces = split(y, joined(size), places.y_home.per_tile)
     return CopySet(source.name, "y", begin[index] + at - y[index], at, pieces)
 
@@ -98,6 +130,8 @@ def lone_rows(places: Places, source: Buffers, first_row: np.ndarray, number: in
 def empty_rows(places: Places, number: int) -> Tuple[np.ndarray, np.ndarray]:
     """(begin, elements) in Y of what no tile computes in pass `number`: neighbours merged, cut where a tile ends."""
     problem, bounds = places.problem, places.partition.n_bounds[number]
+    if places.part_homes is not None:
+        return places.part_homes.empty(number)
     sources = np.zeros(problem.block_grid[0], dtype=np.int64)
     for group in places.groups:
         sources += group.work.row_sources

@@ -11,11 +11,12 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 
-from popsparse_planner.static.traffic import shared_pieces
+from popsparse_planner.static.pieces import summed_pieces
 
 from .buffers import Buffers, VariableBook, joined
+from .groups import Group
 from .lower_exchange import active_parts, within_owner
-from .places import Group, Places
+from .places import Places
 from .program import CopySet
 from .ranges import expand, offsets_of, split
 
@@ -72,15 +73,21 @@ def lower_reduction(places: Places, book: VariableBook, partials: Buffers, numbe
     input_begin = inputs.begin[owner] + within_owner(owner, segments.length * segments.sources)
     collect = _collect(segments, partials, inputs.name, input_begin, problem.block_size)
     if at_home:
-        none = np.zeros(0, dtype=np.int64)
-        move = CopySet("y", "y", none, none, none)
-        return Reduction(segments, owner_tile, inputs, input_begin, "y", segments.y_begin, collect, move)
+        return Reduction(segments, owner_tile, inputs, input_begin, "y", segments.y_begin, collect, _no_move())
+    if places.part_homes is not None:
+        out_begin = places.part_homes.summed_begin(number)[owner_tile[owner]] + within_owner(owner, segments.length)
+        return Reduction(segments, owner_tile, inputs, input_begin, "y", out_begin, collect, _no_move())
     sizes = _per_owner(owner, segments.length, len(owner_tile))
     reduced = book.buffers("reduced", problem.dtype, "temp", sizes, owner_tile)
     out_begin = reduced.begin[owner] + within_owner(owner, segments.length)
     index, at, pieces = split(segments.y_begin, segments.length, places.y_home.per_tile)
     move = CopySet(reduced.name, "y", out_begin[index] + at - segments.y_begin[index], at, pieces)
     return Reduction(segments, owner_tile, inputs, input_begin, reduced.name, out_begin, collect, move)
+
+
+def _no_move() -> CopySet:
+    none = np.zeros(0, dtype=np.int64)
+    return CopySet("y", "y", none, none, none)
 
 
 def _per_owner(owner: np.ndarray, sizes: np.ndarray, owners: int) -> np.ndarray:
@@ -156,7 +163,7 @@ def _home_segments(places: Places, number: int) -> Segments:
 
 
 def _source_segments(places: Places, number: int) -> Segments:
-    """The tiles that share a row divide it as shared_pieces says, which the planner counts with."""
+    """The tiles that share a row divide it as summed_pieces says, which the planner counts with."""
     problem = places.problem
     b, n_padded = problem.block_size, problem.n_padded
     columns: Dict[str, List[np.ndarray]] = {name: [] for name in _COLUMNS}
@@ -167,9 +174,7 @@ def _source_segments(places: Places, number: int) -> Segments:
         first_of_row = np.zeros(problem.block_grid[0], dtype=np.int64)
         first_of_row[rows.row] = base + rows.first
         for place, column, width in zip(*active_parts(places, group, number)):
-            entry, offset, length = shared_pieces(work, int(width), problem)
-            kept = length > 0
-            entry, offset, length = entry[kept], offset[kept], length[kept]
+            entry, offset, length = summed_pieces(places.partition, work, int(width), problem)
             row = work.entry_row[entry]
             values = {
                 "owner": place + work.entry_run[entry],

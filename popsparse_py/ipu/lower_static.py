@@ -1,13 +1,13 @@
 """A static plan as a Program: gather, multiply, cast, bring partials together, sum and move home, once per serial pass.
 
-X and Y lie in their linear homes ([kb][n_padded][b] and [mb][n_padded][b]), values with the runs that multiply them or,
-where the plan broadcasts them, in a linear home of their own.
+X and Y lie in their linear homes ([kb][n_padded][b] and [mb][n_padded][b]) or with their parts of n, values with the
+runs that multiply them or, where the plan broadcasts them, in a linear home of their own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict
+from typing import Dict, Optional
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .buffers import Buffers
 from .lower_compute import DotVertices, zero_vertices
 from .lower_exchange import gather_values, gather_x, passing_bytes, value_slices
 from .lowering import Lowering
+from .part_homes import PartHomes
 from .places import find_places
 from .program import Program
 from .ranges import expand
@@ -27,11 +28,13 @@ from .ranges import expand
 class Lowered:
     """A Program and how its values are filled: unit i of `values` is block value_blocks[i] of the pattern.
 
-    value_blocks: int32, one per b x b elements; nnz_blocks stands for zeros (alignment).
+    value_blocks: int32, one per b x b elements; nnz_blocks stands for zeros (alignment). part_homes: where X and Y live
+    if that is with their parts of n; None: in order, [kb][n_padded][b] and [mb][n_padded][b].
     """
 
     program: Program
     value_blocks: np.ndarray
+    part_homes: Optional[PartHomes]
 
 
 def lower_static(plan: StaticPlan) -> Lowered:
@@ -50,13 +53,16 @@ class _StaticLowering(Lowering):
 
     def run(self) -> Lowered:
         places, problem, book = self.places, self.plan.problem, self.book
-        book.tensor("x", problem.dtype, "input", places.x_home)
-        book.tensor("y", problem.dtype, "output", places.y_home)
+        if places.part_homes is None:
+            book.tensor("x", problem.dtype, "input", places.x_home)
+            book.tensor("y", problem.dtype, "output", places.y_home)
+        else:
+            book.variables.update(x=places.part_homes.x_variable(), y=places.part_homes.y_variable())
         value_blocks = self._place_values()
         dots = DotVertices(places, book)
         for number in range(places.partition.num_passes):
             self._lower_pass(number, dots)
-        return Lowered(self.program(), value_blocks)
+        return Lowered(self.program(), value_blocks, places.part_homes)
 
     def _place_values(self) -> np.ndarray:
         """Adds the variable `values`; returns which block each of its units is."""
@@ -81,7 +87,7 @@ class _StaticLowering(Lowering):
         row_length = places.widths(number) * problem.block_size
         buffers: Dict[str, Buffers] = {
             "x_slices": self.temp("x_slices", problem.dtype, places.num_cols * row_length),
-            "partials": self.temp("partials", problem.partials_dtype, places.num_rows * row_length, "partials"),
+            "partials": self._products(number, row_length),
         }
         gather = [gather_x(places, buffers["x_slices"], number)]
         if places.partition.values == "broadcast":
@@ -95,3 +101,10 @@ class _StaticLowering(Lowering):
         dot = dots.of_pass(number, buffers, sizes) + zero_vertices(places, self.book, number)
         self.compute("dot", number, dot, "compute")
         self.bring_home(number, buffers["partials"], row_length)
+
+    def _products(self, number: int, row_length: np.ndarray) -> Buffers:
+        """Where the products of a pass are written: to partials, or straight to Y."""
+        places, problem = self.places, self.plan.problem
+        if places.in_place and problem.dtype == problem.partials_dtype:
+            return places.kept_rows(number)
+        return self.temp("partials", problem.partials_dtype, places.num_rows * row_length, "partials")

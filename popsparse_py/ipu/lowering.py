@@ -37,6 +37,7 @@ class Lowering:
             reserved_bytes=_reserved_bytes(self.target, self.book, self.steps),
             block_size=self.places.problem.block_size,
             column_parts=self.places.partition.column_parts,
+            strided=self.places.partition.homes == "linear",
         )
 
     def temp(self, name: str, dtype: str, sizes: np.ndarray, role: str = "temp") -> Buffers:
@@ -59,6 +60,8 @@ class Lowering:
     def bring_home(self, number: int, partials: Buffers, row_length: np.ndarray) -> None:
         """Cast, exchange and sum partials until Y is at home; row_length: int64 [places], elements of a row."""
         lone, first_row = self._cast(number, partials, row_length)
+        if self.places.in_place:
+            return
         reduction = lower_reduction(self.places, self.book, partials, number)
         self.exchange("partials", number, [lone_rows(self.places, lone, first_row, number), reduction.collect])
         self.compute("reduce", number, reduce_vertices(self.places, self.book, reduction), "reduce")
@@ -75,7 +78,7 @@ class Lowering:
             for place in group.first_place:
                 low[place : place + len(first)], high[place : place + len(first)] = first, last
         size = (high - low + 1) * row_length
-        casts = self.temp("casts", problem.dtype, size)
+        casts = places.kept_rows(number) if places.in_place else self.temp("casts", problem.dtype, size)
         vertices = cast_vertices(places, self.book, partials, partials.begin + low * row_length, casts, size)
         self.compute("cast", number, vertices, "reduce")
         return casts, low

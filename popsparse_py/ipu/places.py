@@ -17,69 +17,14 @@ from popsparse_planner.partition import Partition
 from popsparse_planner.pattern import BlockPattern
 from popsparse_planner.plan import StaticPlan
 from popsparse_planner.problem import Problem
-from popsparse_planner.static.packing import Packing, pack_rows
+from popsparse_planner.static.packing import pack_rows
+from popsparse_planner.static.part_homes import in_place
 from popsparse_planner.static.work import CutWork, cut_work
 
-from .ranges import expand, offsets_of
-
-
-@dataclass(frozen=True)
-class Group:
-    """Parts of n that hold the same rows and blocks in the same order.
-
-    work: of their cut. packing: of rows over workers (b = 1 only). parts, first_place: int64 [parts], the place of run
-    0 of each part; run r of part i is at place first_place[i] + r.
-    """
-
-    work: CutWork
-    packing: Optional[Packing]
-    parts: np.ndarray
-    first_place: np.ndarray
-
-    @cached_property
-    def entry_order(self) -> np.ndarray:
-        """int64 [entries]: entries of `work` in the order in which a tile holds its rows."""
-        if self.packing is not None:
-            return self.packing.entry_order
-        return np.arange(len(self.work.entry_run), dtype=np.int64)
-
-    @cached_property
-    def local_row(self) -> np.ndarray:
-        """int64 [entries]: row of its tile's partials that each entry of `work` is."""
-        rows = np.empty(len(self.entry_order), dtype=np.int64)
-        run = self.work.entry_run[self.entry_order]
-        rows[self.entry_order] = np.arange(len(run)) - self.work.entry_offsets[run]
-        return rows
-
-    @cached_property
-    def block_order(self) -> np.ndarray:
-        """int64 [nnz_blocks]: index into the pattern of each block, run after run, rows in their local order."""
-        work, order = self.work, self.entry_order
-        blocks: np.ndarray = work.cut.block_order[expand(work.entry_start[order], work.entry_blocks[order])]
-        return blocks
-
-    def column_run(self) -> np.ndarray:
-        """int64 [(run, column) pairs]: position of each pair's column among the columns of its run."""
-        run = self.work.cols_in_run[0]
-        rank: np.ndarray = np.arange(len(run), dtype=np.int64) - offsets_of(self.work.num_cols)[run]
-        return rank
-
-    def local_columns(self, pattern: BlockPattern) -> np.ndarray:
-        """int64 [nnz_blocks]: position of each block's column among the columns of its run, as block_order."""
-        kb = pattern.block_grid[1]
-        run, col = self.work.cols_in_run
-        run_of_block = np.repeat(np.arange(self.work.cut.num_runs, dtype=np.int64), self.work.num_blocks)
-        at = np.searchsorted(run * kb + col, run_of_block * kb + pattern.cols[self.block_order])
-        local: np.ndarray = at - offsets_of(self.work.num_cols)[run_of_block]
-        return local
-
-    def lone_rows(self) -> Tuple[np.ndarray, np.ndarray]:
-        """First and last local row, int64 [runs], that no other run shares; last < first if all are shared."""
-        runs, alone = self.work.cut.num_runs, self.work.entry_sources == 1
-        low, high = np.full(runs, np.iinfo(np.int64).max), np.full(runs, -1, dtype=np.int64)
-        np.minimum.at(low, self.work.entry_run[alone], self.local_row[alone])
-        np.maximum.at(high, self.work.entry_run[alone], self.local_row[alone])
-        return np.where(high >= 0, low, 0), high
+from .buffers import Buffers
+from .groups import Group
+from .part_homes import PartHomes
+from .ranges import offsets_of
 
 
 @dataclass(frozen=True)
@@ -101,6 +46,18 @@ class Places:
     num_cols: np.ndarray
 
     @cached_property
+    def part_homes(self) -> Optional[PartHomes]:
+        """Where X and Y live if the partition keeps them with its parts; None where their homes are linear."""
+        if self.partition.homes == "linear":
+            return None
+        return PartHomes(self.problem, self.partition, self.groups, self.num_tiles)
+
+    @cached_property
+    def in_place(self) -> bool:
+        """Whether products are written straight to Y."""
+        return in_place(self.partition, tuple(group.work for group in self.groups))
+
+    @cached_property
     def x_home(self) -> LinearLayout:
         """Where X lives between calls."""
         return x_layout(self.problem, self.num_tiles)
@@ -114,6 +71,11 @@ class Places:
     def value_home(self) -> LinearLayout:
         """Where values live between calls when each call broadcasts them."""
         return value_layout(self.problem, self.pattern.nnz_blocks, self.num_tiles)
+
+    def kept_rows(self, number: int) -> Buffers:
+        """Y where each place keeps the rows that it alone makes in pass `number`."""
+        assert self.part_homes is not None
+        return Buffers("y", self.part_homes.lone_begin(number)[self.tile])
 
     def widths(self, number: int) -> np.ndarray:
         """int64 [places]: columns of each place in pass `number`."""

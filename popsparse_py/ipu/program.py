@@ -195,7 +195,8 @@ class Program:
 
     constants: contents of each variable of role "constant", written when the program is built. reserved_bytes: int64
     [tiles], bytes of code, vertex state and exchange code on each tile. block_size: of the blocks in whose order the
-    input and output lie; column_parts: parts of n that tiles take, in all passes. Raises ProgramError that names step,
+    input and output lie; column_parts: parts of n that tiles take, in all passes; strided: input and output lie in the
+    order of all columns, so that such a part is a strided piece of them. Raises ProgramError that names step,
     variable and tile if a rule of the data is broken; what only the machine can see (write conflicts, memory) is
     checked by the model.
     """
@@ -207,6 +208,7 @@ class Program:
     reserved_bytes: np.ndarray
     block_size: int = 1
     column_parts: int = 1
+    strided: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reserved_bytes", column(self.reserved_bytes))

@@ -22,7 +22,7 @@ from popsparse_planner.layout import (
 from popsparse_planner.problem import Problem, column_grain
 from popsparse_planner.static.packing import group_columns
 
-from .places import Group
+from .groups import Group
 from .ranges import expand, offsets_of
 
 LIST_GRAIN = 4  # uint16 in the 8 bytes that every buffer starts at

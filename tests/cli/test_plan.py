@@ -54,11 +54,12 @@ def test_densities_may_be_fractions_decimals_or_sparsities(popsparse: Any, words
 
 
 def test_mode_auto_takes_the_cheaper_and_shows_both(popsparse: Any) -> None:
-    fields = popsparse(*SMALL, "-d", "1", "--json").fields
+    full = ("plan", "-m", 512, "-k", 512, "-n", 256, "-d", "1")
+    fields = popsparse(*full, "--json").fields
     assert (fields["asked"], fields["mode"]) == ("auto", "dense")
     assert fields["static"]["cost"]["total_cycles"] > fields["cost"]["total_cycles"]
-    done = popsparse(*SMALL, "-d", "1")
-    assert "dense plan of (256 x 192)" in done.out
+    done = popsparse(*full)
+    assert "dense plan of (512 x 512)" in done.out
     assert "x faster than static" in done.out.splitlines()[-1]
 
 

@@ -8,8 +8,8 @@ from collections import Counter
 import numpy as np
 from hypothesis import strategies as st
 
-from popsparse_planner.layout import x_layout, y_layout
-from popsparse_planner.partition import Partition, even_bounds
+from popsparse_planner.layout import part_x_layout, x_layout, y_layout
+from popsparse_planner.partition import HOMES, REDUCE_PLACES, Partition, even_bounds
 from popsparse_planner.pattern import BlockPattern
 from popsparse_planner.problem import Problem, column_grain
 from popsparse_planner.static.choices import pass_bounds
@@ -55,28 +55,33 @@ def cuts(draw, pattern, tiles):
 
 
 @st.composite
-def partitions(draw, pattern, problem, tiles=TILES):
-    """Partitions over `tiles`: parts and passes of n, and every place of values and sums."""
+def partitions(draw, pattern, problem, tiles=TILES, homes=HOMES):
+    """Partitions over `tiles`: parts and passes of n, and every place of values, of sums and of X and Y."""
     grains = problem.n_padded // column_grain(problem.dtype)
     passes = draw(st.integers(1, min(3, grains)))
     parts = draw(st.integers(1, min(4, -(-grains // passes))))
     cut = draw(cuts(pattern, tiles // parts))
+    places = [
+        (reduce_at, home) for reduce_at in REDUCE_PLACES for home in homes if (reduce_at, home) != ("home", "parts")
+    ]
+    reduce_at, home = draw(st.sampled_from(places))
     return Partition(
         cuts=(cut,),
         part_cut=np.zeros(parts),
         part_first_tile=np.arange(parts) * (tiles // parts),
         n_bounds=pass_bounds(problem, passes, parts),
         values=draw(st.sampled_from(["resident", "broadcast"])),
-        reduce_at=draw(st.sampled_from(["home", "sources"])),
+        reduce_at=reduce_at,
+        homes=home,
     )
 
 
 @st.composite
-def static_cases(draw):
-    """(pattern, problem, partition)."""
+def static_cases(draw, homes=HOMES):
+    """(pattern, problem, partition); homes: of X and Y."""
     pattern = draw(patterns())
     problem = draw(problems(pattern))
-    return pattern, problem, draw(partitions(pattern, problem))
+    return pattern, problem, draw(partitions(pattern, problem, homes=homes))
 
 
 def two_cuts(pattern, problem, tiles=TILES):
@@ -88,12 +93,13 @@ def two_cuts(pattern, problem, tiles=TILES):
 
 
 class Touched:
-    """What one pass moves, element by element. `bounds`: columns of the pass; homes: linear layouts of X and Y."""
+    """What one pass moves, element by element. `bounds`: columns of the pass; x_home, y_home: linear layouts."""
 
     def __init__(self, pattern, problem, partition, bounds, tiles=TILES):
         self.pattern, self.problem, self.partition, self.bounds = pattern, problem, partition, bounds
         self.x_home, self.y_home = x_layout(problem, tiles), y_layout(problem, tiles)
         self.works = tuple(cut_work(pattern, cut) for cut in partition.cuts)
+        self.part_tiles = partition.part_tiles(tiles)
 
     def runs(self):
         """(tile, first column, end column, block rows, block columns, blocks) of every run that has columns."""
@@ -110,17 +116,27 @@ class Touched:
         b = self.problem.block_size
         return range((index * self.problem.n_padded + start) * b, (index * self.problem.n_padded + stop) * b)
 
+    def x_tiles(self, col, start, stop):
+        """The tile of each element of a slice of X."""
+        if self.partition.homes == "linear":
+            return [address // self.x_home.per_tile for address in self.addresses(col, start, stop)]
+        part = [(int(a), int(b)) for a, b in zip(self.bounds[:-1], self.bounds[1:])].index((start, stop))
+        length = (stop - start) * self.problem.block_size
+        home = part_x_layout(self.problem, stop - start, int(self.part_tiles[part]))
+        first = int(self.partition.part_first_tile[part])
+        return [first + address // home.per_tile for address in range(col * length, (col + 1) * length)]
+
     def gather(self):
         """(received, local, sent, pieces) of X, elements by tile."""
-        received, local, pieces, leaving = Counter(), Counter(), Counter(), set()
+        received, local, pieces, leaving = Counter(), Counter(), Counter(), {}
         for tile, start, stop, _, cols, _ in self.runs():
             for col in cols:
-                homes = [address // self.x_home.per_tile for address in self.addresses(col, start, stop)]
+                homes = self.x_tiles(col, start, stop)
                 pieces[tile] += len(set(homes))
                 local[tile] += homes.count(tile)
                 received[tile] += len(homes) - homes.count(tile)
-                leaving.update(a for a in self.addresses(col, start, stop) if a // self.x_home.per_tile != tile)
-        sent = Counter(address // self.x_home.per_tile for address in leaving)
+                leaving.update({a: h for a, h in zip(self.addresses(col, start, stop), homes) if h != tile})
+        sent = Counter(leaving.values())
         return received, local, sent, pieces
 
     def partials(self):

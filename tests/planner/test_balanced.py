@@ -59,8 +59,8 @@ def test_neighbours_differ_in_one_respect():
 
 
 def test_choices_have_names_for_reports():
-    assert Choice(4, 3).name == "4 parts of n, 3 bands of k, even runs, sums at home"
-    assert Choice(1, 1, "packed", 5, "sources").name.endswith("packed runs, sums at sources, 5 passes")
+    assert Choice(4, 3).name == "4 parts of n, 3 bands of k, even runs"
+    assert Choice(1, 1, "packed", 5, "sources").name.endswith("packed runs, 5 passes")
 
 
 @pytest.mark.parametrize("block_size", [1, 16])

@@ -84,6 +84,7 @@ def partition_fields(plan: Plan, facts: Facts) -> Dict[str, Any]:
         "imbalance": plan.imbalance,
         "values": None if partition is None else partition.values,
         "reduce_at": _reduce_at(plan),
+        "homes": None if partition is None else partition.homes,
         "mask": None if facts.pattern is None else mask_picture(facts.pattern, partition),
     }
 
@@ -225,7 +226,8 @@ def _static_bytes(plan: StaticPlan, partition: Partition) -> Dict[str, int]:
         width = int(columns) * problem.block_size
         x_slices += int(work.num_cols.sum()) * width * item
         shared = work.entry_sources > 1
-        partials += int(shared.sum()) * width * item_bytes(problem.partials_dtype) + int((~shared).sum()) * width * item
+        partials += int(shared.sum()) * width * item_bytes(problem.partials_dtype)
+        partials += int((~shared).sum()) * width * item if partition.homes == "linear" else 0
         if partition.values == "broadcast":
             values += plan.pattern.nnz * item * partition.num_passes
     return {"x_slices": x_slices, "value_slices": values, "partials": partials}

@@ -48,7 +48,8 @@ def _partition(fields: Fields) -> View:
         ("tiles used", f"{part['tiles_used']:,} of {tiles:,}"),
         ("imbalance (slowest tile / mean of those used)", f"{part['imbalance']:.3f}"),
     ]
-    words = (("values", part["values"]), ("partials are summed at", part["reduce_at"]))
+    homes = {"linear": "in order over all tiles", "parts": "with their parts of n"}.get(part["homes"])
+    words = (("values", part["values"]), ("partials are summed at", part["reduce_at"]), ("X and Y lie", homes))
     rows += [(name, word) for name, word in words if word is not None]
     return View("partition", "Partition", (("what", False), ("value", True)), tuple(rows))
 

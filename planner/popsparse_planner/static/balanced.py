@@ -67,7 +67,22 @@ class BalancedSearch:
         self.left = self.budget
 
     def run(self, published: Optional[Partition] = None) -> List[Tried]:
-        """All candidates, best first; `published`: the published partitioner's choice, if it has one."""
+        """All candidates, best first; `published`: the published partitioner's choice, if it has one.
+
+        Rows that stay where they are summed fill tiles less evenly than a linear Y: where memory is short, both are
+        searched.
+        """
+        found = self._run(published)
+        ample = found[0].evaluation.fits and found[0].passes == 1
+        if self.space.homes == "parts" and not ample and self._homes_fit():
+            found = sorted([*found, *self._with_linear_homes()._run(None)], key=lambda tried: tried.rank)
+        return found
+
+    def _with_linear_homes(self) -> BalancedSearch:
+        options = replace(self.options, without=(*self.options.without, "homes by parts"))
+        return BalancedSearch(self.pattern, self.problem, self.target, options)
+
+    def _run(self, published: Optional[Partition]) -> List[Tried]:
         baseline = [] if published is None else self._published(published)
         if baseline and "own grid" in self.options.without:
             return self._settled([], baseline)
@@ -131,7 +146,10 @@ class BalancedSearch:
         """Something that fits, found by its closed-form bytes and not by its speed; None where nothing does."""
         if self._homes_fit():
             self._fewest_passes(1)
-        return next((tried for tried in self.tried.values() if tried.evaluation.fits), None)
+        found = next((tried for tried in self.tried.values() if tried.evaluation.fits), None)
+        if found is None and self.space.homes == "parts" and self._homes_fit():
+            return self._with_linear_homes().first_fit()
+        return found
 
     def _fewest_passes(self, passes: int) -> Optional[int]:
         """The first of `passes`, twice as many, ... serial passes over n with which the smallest choices fit."""
@@ -206,7 +224,9 @@ class BalancedSearch:
     def _sums_matter(self, at_home: Evaluation) -> bool:
         """Whether another place for the sums could make this the best candidate."""
         sums = sum(step.cycles * step.repeats for step in at_home.steps if step.name in ("partials", "reduce"))
-        shared = any(step.name == "reduce" for step in at_home.steps) and "place of sums" not in self.options.without
+        if self.space.homes == "parts" or "place of sums" in self.options.without:
+            return False
+        shared = any(step.name == "reduce" for step in at_home.steps)
         best = self._best().evaluation
         return shared and not (best.fits and best.cost.total_cycles < at_home.cost.total_cycles - sums)
 
@@ -214,7 +234,8 @@ class BalancedSearch:
         evaluation = replace(self.model.evaluate(partition, exact=False), works=())
         grid = (partition.qm, partition.qk, partition.num_parts)
         estimate = self.estimates.get(replace(choice, reduce_at="home"))
-        self.tried[choice] = Tried(choice.name, grid, partition.num_passes, estimate, partition, evaluation)
+        name = f"{choice.name}, {partition.place_of_sums}"
+        self.tried[choice] = Tried(name, grid, partition.num_passes, estimate, partition, evaluation)
         return self.tried[choice]
 
     def _published(self, published: Partition) -> List[Tried]:
@@ -225,8 +246,10 @@ class BalancedSearch:
         split = "consecutive" if "worker split" in without or values == "broadcast" else "balanced"
         places = ("sources",) if "place of sums" in without else ("home", "sources")
         kept = [replace(published, values=values, row_split=split, reduce_at=place) for place in places]
+        if self.space.homes == "parts":
+            kept.append(replace(kept[-1], homes="parts"))
         for partition in (published, *kept):
-            name = f"as the published partitioner, values {partition.values}, sums at {partition.reduce_at}"
+            name = f"as the published partitioner, values {partition.values}, {partition.place_of_sums}"
             tried.append(Tried(name, grid, 1, None, partition, self.model.evaluate(partition)))
         return tried
 

@@ -32,7 +32,7 @@ class Choice:
     @property
     def name(self) -> str:
         """How a report calls it."""
-        name = f"{self.parts} parts of n, {self.bands} bands of k, {self.cut} runs, sums at {self.reduce_at}"
+        name = f"{self.parts} parts of n, {self.bands} bands of k, {self.cut} runs"
         return f"{name}, {self.passes} passes" if self.passes > 1 else name
 
 
@@ -52,6 +52,7 @@ class ChoiceSpace:
     ) -> None:
         self.pattern, self.problem, self.target = pattern, problem, target
         self.without = (options or PlanOptions()).without
+        self.homes = "linear" if "homes by parts" in self.without else "parts"
         self.kinds = ("even",) if "whole rows" in self.without else CUT_KINDS
 
     def axes(self, passes: int) -> Tuple[np.ndarray, np.ndarray]:
@@ -73,8 +74,8 @@ class ChoiceSpace:
         scored: List[Ranked] = []
         for kind in self.kinds:
             load = expected_load(self.pattern, tiles, bands[None, :].astype(np.float64), kind)
-            cycles = estimated_total(self.pattern, self.problem, self.target, load, columns, passes)
-            size = estimated_bytes(self.problem, self.target, load, columns, passes)
+            cycles = estimated_total(self.pattern, self.problem, self.target, load, columns, passes, self.homes)
+            size = estimated_bytes(self.problem, self.target, load, columns, passes, self.homes)
             scored += [
                 Ranked(Choice(int(parts[i]), int(bands[j]), kind, passes), float(size[i, j]), float(cycles[i, j]))
                 for i, j in np.argwhere(bands[None, :] <= tiles)
@@ -107,7 +108,8 @@ class ChoiceSpace:
             part_first_tile=np.arange(choice.parts) * tiles,
             n_bounds=pass_bounds(self.problem, choice.passes, choice.parts),
             values=self.value_place(choice.parts),
-            reduce_at=choice.reduce_at,
+            reduce_at="sources" if self.homes == "parts" else choice.reduce_at,
+            homes=self.homes,
             row_split="consecutive" if "worker split" in self.without else "",
             qm=max(1, int(np.bincount(cut.run_band, minlength=1).max())),
             qk=max(1, cut.num_bands),

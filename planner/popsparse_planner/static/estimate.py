@@ -74,19 +74,25 @@ def _rows_of_a_tile(mean: np.ndarray, kind: str) -> np.ndarray:
 
 
 def estimated_total(
-    pattern: BlockPattern, problem: Problem, target: Target, load: Load, columns: np.ndarray, passes: int
+    pattern: BlockPattern,
+    problem: Problem,
+    target: Target,
+    load: Load,
+    columns: np.ndarray,
+    passes: int,
+    homes: str = "linear",
 ) -> np.ndarray:
-    """float64 cycles of a product whose tiles have `load` and `columns` columns in each of `passes` passes."""
+    """float64 cycles of a product whose tiles have `load` and `columns` columns in each of `passes` passes.
+
+    homes: where X and Y live, as Partition.homes.
+    """
     b, item, partial_item = problem.block_size, item_bytes(problem.dtype), item_bytes(problem.partials_dtype)
     rate, fragment = target.exchange_bytes_per_cycle, target.model["exchange_fragment_cycles"]
     x_home, y_home = x_layout(problem, target.tiles).per_tile, _y_of_a_pass(problem, target, passes)
     gather = load.passing * columns * b * item / rate
     gather = gather + load.cols * (columns * b * item / rate + fragment * (1 + columns * b / x_home))
     shared = load.sources > 1.02
-    out_item = np.where(shared, partial_item, item)
-    home = y_home * load.sources * out_item / rate
-    home = home + fragment * load.sources * (1 + y_home / (columns * b))
-    sent = load.rows * columns * b * out_item / rate
+    home = _way_home(problem, target, load, columns, y_home, homes)
     grains = y_home / reduce_grain(problem.partials_dtype)
     slots = reduce_grain_slots(problem.partials_dtype, problem.dtype) + load.sources - 1
     reduce = np.where(shared, WORKERS * (16 + np.ceil(grains / WORKERS) * slots), 0.0)
@@ -94,19 +100,38 @@ def estimated_total(
     if partial_item != item:
         cast = np.where(shared, 0.0, WORKERS * 26 + load.rows * columns * b / 2)
     computes = np.where(shared | (partial_item != item), 2, 1)
-    exchanges = 2 * (target.model["exchange_step_cycles"] + target.model["sync_cycles"])
-    steps = exchanges + computes * (target.model["compute_step_cycles"] + target.model["sync_cycles"])
+    exchanges = np.where(shared | (homes == "linear"), 2, 1)
+    steps = exchanges * (target.model["exchange_step_cycles"] + target.model["sync_cycles"])
+    steps = steps + computes * (target.model["compute_step_cycles"] + target.model["sync_cycles"])
     dot = _dot_cycles(problem, load, columns)
-    cycles = passes * (gather + dot + np.maximum(home, sent) + reduce + cast + steps)
-    total: np.ndarray = cycles + _layout_cycles(problem, target, columns)
+    cycles = passes * (gather + dot + home + reduce + cast + steps)
+    total: np.ndarray = cycles + _layout_cycles(problem, target, columns, homes)
     return total
 
 
-def _layout_cycles(problem: Problem, target: Target, columns: np.ndarray) -> np.ndarray:
+def _way_home(
+    problem: Problem, target: Target, load: Load, columns: np.ndarray, y_home: float, homes: str
+) -> np.ndarray:
+    """float64 cycles of the exchange that brings partials, or rows that no tile shares, to where Y lives."""
+    b, item, partial_item = problem.block_size, item_bytes(problem.dtype), item_bytes(problem.partials_dtype)
+    rate, fragment = target.exchange_bytes_per_cycle, target.model["exchange_fragment_cycles"]
+    made, shared = load.rows * columns * b, load.sources > 1.02
+    if homes == "parts":
+        own = made / np.maximum(load.sources, 1.0)
+        cycles = (made - own) * partial_item / rate + own * partial_item / target.vector_bytes + fragment * load.rows
+        return np.asarray(np.where(shared, cycles, 0.0))
+    out_item = np.where(shared, partial_item, item)
+    home = y_home * load.sources * out_item / rate
+    home = home + fragment * load.sources * (1 + y_home / (columns * b))
+    slowest: np.ndarray = np.maximum(home, made * out_item / rate)
+    return slowest
+
+
+def _layout_cycles(problem: Problem, target: Target, columns: np.ndarray, homes: str) -> np.ndarray:
     """float64 cycles for parts of n of so many columns, as `cost.layout_cost` counts them."""
-    homes = x_layout(problem, target.tiles).per_tile + y_layout(problem, target.tiles).per_tile
-    strided = (columns < problem.n_padded) & (problem.block_size > 1)
-    moved = np.where(strided, homes * item_bytes(problem.dtype) * target.model["layout_cycles_per_byte"], 0.0)
+    per_tile = x_layout(problem, target.tiles).per_tile + y_layout(problem, target.tiles).per_tile
+    strided = (columns < problem.n_padded) & (problem.block_size > 1) & (homes == "linear")
+    moved = np.where(strided, per_tile * item_bytes(problem.dtype) * target.model["layout_cycles_per_byte"], 0.0)
     cycles: np.ndarray = moved + np.ceil(problem.n_padded / columns) * target.model["column_part_cycles"]
     return cycles
 
@@ -141,13 +166,17 @@ def _element_cycles(problem: Problem, load: Load, columns: np.ndarray, n_groups:
     return np.where(columns >= wide // 2 * n_groups, WORKERS * busy, np.inf)
 
 
-def estimated_bytes(problem: Problem, target: Target, load: Load, columns: np.ndarray, passes: int) -> np.ndarray:
+def estimated_bytes(
+    problem: Problem, target: Target, load: Load, columns: np.ndarray, passes: int, homes: str = "linear"
+) -> np.ndarray:
     """float64 peak bytes of a tile: tensors at home, values and lists, code, and the fuller of two moments."""
     b, item, partial_item = problem.block_size, item_bytes(problem.dtype), item_bytes(problem.partials_dtype)
     x_home, y_home = x_layout(problem, target.tiles).per_tile, y_layout(problem, target.tiles).per_tile
     y_of_a_pass = _y_of_a_pass(problem, target, passes)
     values = load.blocks * (b * b * item + 2)
     partials = load.rows * columns * b * partial_item
+    if homes == "parts" and partial_item == item:
+        partials = np.where(load.sources > 1.02, partials, 0.0)
     multiplying = load.cols * columns * b * item + partials
     summing = partials + np.where(load.sources > 1.02, load.sources * y_of_a_pass * partial_item, 0.0)
     pieces = passes * load.cols * (1 + columns * b / x_home) + load.sources * (passes + y_home / (columns * b))

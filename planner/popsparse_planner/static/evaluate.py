@@ -23,9 +23,10 @@ from ..partition import Partition
 from ..pattern import BlockPattern
 from ..problem import Problem, item_bytes
 from ..target import Target
-from . import traffic
+from . import part_homes, traffic
 from .field_limits import field_overflow
 from .packing import Packing, estimated_cycles, pack_rows, packed_cycles
+from .pieces import summed_pieces
 from .tile_memory import passes_of_equal_widths, sampled, tile_memory
 from .traffic import Traffic
 from .work import CutWork, cut_work
@@ -114,7 +115,9 @@ class StaticModel:
         return Evaluation(cost, memory, tuple(steps), works, field_overflow(self.problem, partition, works))
 
     def _layout_cost(self, partition: Partition) -> Cost:
-        tensors = np.diff(self.x_home.bounds(self.target.tiles)) + np.diff(self.y_home.bounds(self.target.tiles))
+        tensors = np.zeros(0)  # where each part has its own X and Y, none of its pieces is strided
+        if partition.homes == "linear":
+            tensors = np.diff(self.x_home.bounds(self.target.tiles)) + np.diff(self.y_home.bounds(self.target.tiles))
         return layout_cost(self.target, self.problem.block_size, partition.column_parts, tensors * self.item)
 
     def _second_stage_cost(self, partition: Partition, works: Tuple[CutWork, ...]) -> Cost:
@@ -144,7 +147,8 @@ class StaticModel:
             cast = self._cast_cycles(partition, works, bounds, exact)
             if cast.any():
                 steps.append(StepCost("cast", "reduce", float(cast.max()), cast))
-        return steps, gather.fragments + self._collect(steps, bounds, partition, works)
+        collect = self._collect if partition.homes == "linear" else self._collect_in_place
+        return steps, gather.fragments + collect(steps, bounds, partition, works)
 
     def _exchange(self, steps: List[StepCost], name: str, step: Traffic) -> None:
         cycles = exchange_cycles(self.target, step.received, step.local, step.sent, step.fragments, step.passing)
@@ -182,13 +186,26 @@ class StaticModel:
                 fragments = fragments + move.fragments
         return fragments
 
+    def _collect_in_place(
+        self, steps: List[StepCost], bounds: np.ndarray, partition: Partition, works: Tuple[CutWork, ...]
+    ) -> np.ndarray:
+        """As `_collect`, where Y lives on the tiles that sum it: without shared rows there is nothing to do."""
+        if part_homes.in_place(partition, works):
+            return np.zeros(self.target.tiles)
+        sizes = (self.problem, partition, works, bounds, self.target.tiles)
+        spread, reduce = self._reduce_at_sources(partition, works, bounds)
+        step = spread + part_homes.kept_rows(*sizes)
+        self._exchange(steps, "partials", step)
+        if reduce.any():
+            steps.append(StepCost("reduce", "reduce", float(reduce.max()), reduce))
+        return step.fragments
+
     def _move_home(self, partition: Partition, works: Tuple[CutWork, ...], bounds: np.ndarray) -> Traffic:
         """Sums made at the sources to the homes of Y."""
         tiles, b = self.target.tiles, self.problem.block_size
         received, local, sent, fragments = (np.zeros(tiles) for _ in range(4))
         for part, work, width in _parts(partition, works, bounds):
-            entry, offset, length = traffic.shared_pieces(work, width, self.problem)
-            entry, offset, length = (column[length > 0] for column in (entry, offset, length))
+            entry, offset, length = summed_pieces(partition, work, width, self.problem)
             source = int(partition.part_first_tile[part]) + work.entry_run[entry]
             start = (work.entry_row[entry] * self.problem.n_padded + bounds[part]) * b + offset
             home, size, tile = traffic.split_at_homes(traffic.Segments(start, length, source), self.y_home)
@@ -249,6 +266,8 @@ class StaticModel:
         return self._spans[key]
 
     def _zero_cycles(self, partition: Partition, works: Tuple[CutWork, ...], bounds: np.ndarray) -> np.ndarray:
+        if partition.homes == "parts":
+            return part_homes.zeroing_cycles(self.problem, partition, works, bounds, self.target.tiles)
         segments = traffic.output_segments(self.problem, partition, works, bounds)
         tile, start, length, _ = traffic.pieces_at_homes(segments, self.y_home, segments.sources == 0)
         first = traffic.stretches(tile, start, length)
@@ -282,8 +301,7 @@ class StaticModel:
         sent = np.zeros(tiles)
         tile, length, sources = [], [], []
         for part, work, width in _parts(partition, works, bounds):
-            entry, _, elements = traffic.shared_pieces(work, width, self.problem)
-            entry, elements = entry[elements > 0], elements[elements > 0]
+            entry, _, elements = summed_pieces(partition, work, width, self.problem)
             first, runs = int(partition.part_first_tile[part]), work.cut.num_runs
             rows = np.bincount(work.entry_run[work.entry_sources > 1], minlength=runs)
             sent[first : first + runs] += rows * float(width * self.problem.block_size * self.partial_item)
@@ -294,6 +312,8 @@ class StaticModel:
         received = np.bincount(where, weights=size * (count - 1) * float(self.partial_item), minlength=tiles)
         local = np.bincount(where, weights=size * float(self.partial_item), minlength=tiles)
         fragments = np.bincount(where, weights=count, minlength=tiles)
+        order = np.argsort(where, kind="stable")
+        where, size, count = where[order], size[order], count[order]
         of_tile = np.flatnonzero(np.diff(where, prepend=-1))
         return Traffic(received, local, sent - local, fragments), self._reduce_cycles(where, size, count, of_tile)
 

@@ -22,6 +22,8 @@ from ..pattern import BlockPattern
 from ..problem import Problem, item_bytes
 from ..target import Target
 from . import traffic
+from .part_homes import held_elements, in_place, zeroing_cycles
+from .pieces import summed_pieces
 from .work import CutWork
 
 MOST_SAMPLES, FEW_SAMPLES = 16, 3  # serial passes of equal widths that are looked at; of more, so many evenly spaced
@@ -57,8 +59,7 @@ def tile_memory(
     """Bytes by category on every tile; temporaries are those of the fullest pass."""
     tiles = target.tiles
     always = _zeros(("input", "output", "values", "constants", "vertex", "exchange", "control"), tiles)
-    always["input"] = linear_bytes(x_layout(problem, tiles), tiles, item_bytes(problem.dtype))
-    always["output"] = linear_bytes(y_layout(problem, tiles), tiles, item_bytes(problem.dtype))
+    always["input"], always["output"] = _tensor_bytes(problem, partition, works, tiles)
     always["exchange"] = aligned(np.ceil(fragments * target.model["exchange_code_bytes_per_fragment"]).astype(np.int64))
     always["control"] = np.full(tiles, int(target.model["code_bytes"]))
     temps = _zeros(("x_slices", "value_slices", "partials", "casts", "shared_partials"), tiles)
@@ -68,6 +69,10 @@ def tile_memory(
         temps["value_slices"] = always["values"]
         home = value_layout(problem, pattern.nnz_blocks, tiles)
         always["values"] = linear_bytes(home, tiles, item_bytes(problem.dtype))
+    if in_place(partition, works):
+        temps["shared_partials"], temps["casts"] = np.zeros((2, tiles), dtype=np.int64)
+        if problem.dtype == problem.partials_dtype:
+            temps["partials"] = np.zeros(tiles, dtype=np.int64)
     inputs, reduced, lists, vertices = reduction_bytes(problem, partition, works, tiles, exact)
     always["constants"] = always["constants"] + lists
     always["vertex"] = aligned(always["vertex"] + vertices)
@@ -78,6 +83,21 @@ def tile_memory(
         "reduce": {"reduce_inputs": inputs, "reduced": reduced},
     }
     return Memory(always, moments, target.tile_bytes)
+
+
+def _tensor_bytes(
+    problem: Problem, partition: Partition, works: Tuple[CutWork, ...], tiles: int
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Bytes of X and of Y that live on each tile between calls."""
+    item = item_bytes(problem.dtype)
+    if partition.homes == "linear":
+        x, y = (linear_bytes(home, tiles, item) for home in (x_layout(problem, tiles), y_layout(problem, tiles)))
+        return x, y
+    x, y = np.zeros((2, tiles), dtype=np.int64)
+    for passes in passes_of_equal_widths(partition.n_bounds):
+        held = held_elements(problem, partition, works, passes[0], tiles)
+        x, y = x + aligned(held[0] * item) * len(passes), y + aligned(held[1] * item) * len(passes)
+    return x, y
 
 
 def _zeros(names: Tuple[str, ...], tiles: int) -> Dict[str, np.ndarray]:
@@ -136,10 +156,15 @@ def reduction_bytes(
         times = len(passes) / len(seen)
         if partition.reduce_at == "sources":
             here = _sums_at_sources(problem, partition, works, passes[0], tiles)
-            inputs, reduced = np.maximum(inputs, here[0]), np.maximum(reduced, here[1])
+            inputs = np.maximum(inputs, here[0])
+            reduced = np.maximum(reduced, here[1]) if partition.homes == "linear" else reduced
             lists = lists + here[2]
             vertices = vertices + (here[2] > 0) * VERTEX_BYTES["reduce"] * len(passes)
         for bounds in seen:
+            if partition.homes == "parts":
+                zeroed = zeroing_cycles(problem, partition, works, bounds, tiles) > 0
+                vertices = vertices + np.ceil(zeroed * (VERTEX_BYTES["zero"] * times)).astype(np.int64)
+                continue
             segments = traffic.output_segments(problem, partition, works, bounds)
             zeros, _ = _stretches_at_homes(segments, home, segments.sources == 0, tiles)
             vertices = vertices + np.ceil(zeros * (VERTEX_BYTES["zero"] * times)).astype(np.int64)
@@ -172,8 +197,7 @@ def _sums_at_sources(
     partial_item, itemsize = item_bytes(problem.partials_dtype), item_bytes(problem.dtype)
     for part, width in enumerate(np.diff(bounds)):
         work, first = works[partition.part_cut[part]], int(partition.part_first_tile[part])
-        entry, _, length = traffic.shared_pieces(work, int(width), problem)
-        entry, length = entry[length > 0], length[length > 0]
+        entry, _, length = summed_pieces(partition, work, int(width), problem)
         runs, tile = work.cut.num_runs, work.entry_run[entry]
         sources = work.row_sources[work.entry_row[entry]]
         for total, weights in (

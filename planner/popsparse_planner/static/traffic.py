@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Tuple, Union
+from typing import NamedTuple, Tuple, Union
 
 import numpy as np
 
-from ..layout import LinearLayout
+from ..layout import LinearLayout, part_x_layout
 from ..partition import Partition
-from ..problem import Problem, column_grain, item_bytes
+from ..problem import Problem, item_bytes
 from .multicast import passing_columns
 from .work import CutWork
 
@@ -68,25 +68,50 @@ def gather_x(
 ) -> Traffic:
     """Slices of X to the tiles that multiply them: `bounds` int64 [qn + 1] are the columns of this pass."""
     b, kb, itemsize = problem.block_size, problem.block_grid[1], float(item_bytes(problem.dtype))
-    received, local, fragments, passing = (np.zeros(tiles) for _ in range(4))
-    sent = _elements_wanted(problem, works, bounds, home, tiles) * itemsize
-    row_starts = np.arange(kb, dtype=np.int64) * (problem.n_padded * b)
+    received, local, sent, fragments, passing = (np.zeros(tiles) for _ in range(5))
+    used = np.zeros(kb, dtype=np.int64)
+    used[works[0].cols_in_run[1]] = 1
+    if partition.homes == "linear":
+        row, inside = problem.n_padded * b, (int(bounds[0]) * b, int(bounds[-1]) * b)
+        sent += _elements_wanted(used, row, inside, home.bounds(tiles)) * itemsize
     uses = [np.bincount(work.cols_in_run[1], minlength=kb) for work in works]
     passed = [passing_columns(work, kb) for work in works]
     wanted = [work.cols_in_run[0] * kb + work.cols_in_run[1] for work in works]
-    for part in np.flatnonzero(np.diff(bounds)):
+    for part in np.flatnonzero(np.diff(bounds)).tolist():
         which, first = int(partition.part_cut[part]), int(partition.part_first_tile[part])
         work, where = works[which], slice(first, first + works[which].cut.num_runs)
-        start, length = int(bounds[part]) * b, int(bounds[part + 1] - bounds[part]) * b
-        tile_of_run = first + np.arange(len(work.num_cols))
-        run, col = _columns_at_home(wanted[which], row_starts + start, length, tile_of_run, home)
-        near = overlap(row_starts[col] + start, length, tile_of_run[run], home) * itemsize
+        length, at = int(bounds[part + 1] - bounds[part]) * b, _x_of_part(problem, partition, bounds, part, home, tiles)
+        if partition.homes == "parts":
+            own = slice(first, first + at.tiles)
+            sent[own] += _elements_wanted(used, length, (0, length), at.home.bounds(at.tiles)) * itemsize
+        tile_of_run = first - at.first_tile + np.arange(len(work.num_cols))
+        run, col = _columns_at_home(wanted[which], at.starts, length, tile_of_run, at.home)
+        near = overlap(at.starts[col], length, tile_of_run[run], at.home) * itemsize
         local[where] += np.bincount(run, weights=near, minlength=len(work.num_cols))
         sent[where] -= np.bincount(run, weights=near * (uses[which][col] == 1), minlength=len(work.num_cols))
         received[where] += work.num_cols * (length * itemsize)
         passing[where] += passed[which] * (length * itemsize)
-        fragments[where] += _pieces_in_runs(work, home.pieces(row_starts + start, length))
+        fragments[where] += _pieces_in_runs(work, at.home.pieces(at.starts, length))
     return Traffic(received - local, local, sent, fragments, passing)
+
+
+class _XOfPart(NamedTuple):
+    """Where a part's slices of X lie: their starts in a layout (int64 [kb]), and the tiles of that layout."""
+
+    home: LinearLayout
+    starts: np.ndarray
+    first_tile: int
+    tiles: int
+
+
+def _x_of_part(
+    problem: Problem, partition: Partition, bounds: np.ndarray, part: int, home: LinearLayout, tiles: int
+) -> _XOfPart:
+    columns = np.arange(problem.block_grid[1], dtype=np.int64) * problem.block_size
+    if partition.homes == "linear":
+        return _XOfPart(home, columns * problem.n_padded + int(bounds[part]) * problem.block_size, 0, tiles)
+    width, own = int(bounds[part + 1] - bounds[part]), int(partition.part_tiles(tiles)[part])
+    return _XOfPart(part_x_layout(problem, width, own), columns * width, int(partition.part_first_tile[part]), own)
 
 
 def _columns_at_home(
@@ -116,18 +141,16 @@ def _pieces_in_runs(work: CutWork, pieces: np.ndarray) -> np.ndarray:
     return total
 
 
-def _elements_wanted(
-    problem: Problem, works: Tuple[CutWork, ...], bounds: np.ndarray, home: LinearLayout, tiles: int
-) -> np.ndarray:
-    """int64 [tiles]: elements of X at each home that lie in this pass and in a block column that has blocks."""
-    kb, b = problem.block_grid[1], problem.block_size
-    used = np.zeros(kb + 1, dtype=np.int64)
-    used[works[0].cols_in_run[1]] = 1
-    before = np.cumsum(used) - used
-    first, width = int(bounds[0]) * b, int(bounds[-1] - bounds[0]) * b
-    col, inside = np.divmod(home.bounds(tiles), problem.n_padded * b)
-    below = before[col] * width + used[col] * np.clip(inside - first, 0, width)
-    return np.diff(below)
+def _elements_wanted(used: np.ndarray, row: int, inside: Tuple[int, int], bounds: np.ndarray) -> np.ndarray:
+    """int64 [tiles]: elements of X at each home, between its `bounds`, of the block columns that are used.
+
+    used: int64 [kb], 0 or 1; row: elements of a block column; inside: which of them count, first and end.
+    """
+    before = np.concatenate([[0], np.cumsum(used)])
+    col, at = np.divmod(bounds, row)
+    width = inside[1] - inside[0]
+    partly = np.append(used, 0)[col] * np.clip(at - inside[0], 0, width)
+    return np.diff(before[col] * width + partly)
 
 
 def broadcast_values(
@@ -223,19 +246,3 @@ def leaving_rows(
         sent[first : first + runs] += np.bincount(work.entry_run, weights=weights * length - near, minlength=runs)
         local[first : first + runs] += np.bincount(work.entry_run, weights=near, minlength=runs)
     return sent, local
-
-
-def shared_pieces(work: CutWork, num_columns: int, problem: Problem) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How the tiles that share a row divide it: (entry, first element, elements) of every entry with several sources.
-
-    A row of num_columns columns has num_columns * b elements, G grains of 8 bytes. Piece i of its s pieces is grains
-    [i * G // s, (i + 1) * G // s); it is summed by source (i - row) mod s in tile order, so that short rows spread.
-    """
-    shared, rank = work.shared_entries
-    rows = work.entry_row[shared]
-    sources = work.row_sources[rows]
-    piece = (rank + rows) % sources
-    grain = column_grain(problem.dtype)
-    grains = num_columns * problem.block_size // grain
-    start = piece * grains // sources * grain
-    return shared, start, (piece + 1) * grains // sources * grain - start

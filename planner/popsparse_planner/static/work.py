@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Tuple
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class CutWork:
     num_blocks, num_rows, num_cols: int64 [runs]; entry_offsets int64 [runs + 1] into the entry arrays;
     entry_run, entry_row, entry_blocks: int64 [entries]; entry_start int64 [entries]: first block in cut.block_order;
     row_sources int64 [mb]: number of runs that hold blocks of a row; cols_in_run: (run, column) pairs as two int64
-    arrays sorted by run then column.
+    arrays sorted by run then column. kept_pieces: what static/pieces.py has found for it.
     """
 
     cut: Cut
@@ -35,6 +35,7 @@ class CutWork:
     entry_start: np.ndarray
     row_sources: np.ndarray
     cols_in_run: Tuple[np.ndarray, np.ndarray]
+    kept_pieces: Dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def entry_sources(self) -> np.ndarray:
