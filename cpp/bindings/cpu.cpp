@@ -19,7 +19,7 @@ namespace {
 constexpr int kMostThreads = 1024;
 
 // The fields of cpu::Schedule in their order.
-using PySchedule = std::tuple<std::int32_t, std::int32_t, std::int32_t, std::int32_t, std::int64_t, bool, bool>;
+using PySchedule = std::tuple<std::int32_t, std::int32_t, std::int32_t, std::int32_t, std::int64_t, bool, bool, bool>;
 
 int checkedThreads(int threads) {
   if (threads < 1 || threads > kMostThreads) {
@@ -43,11 +43,13 @@ struct CpuMatrix {
 
 std::unique_ptr<CpuMatrix> makeMatrix(cpu::Pattern pattern, bool transposed, const PySchedule &schedule,
                                       const std::string &tier) {
-  const auto &[tileRows, tileVectors, chunkBlocks, bandBlocks, panelColumns, packPanels, packMisaligned] = schedule;
+  const auto &[tileRows, tileVectors, chunkBlocks, bandBlocks, panelColumns, packPanels, packMisaligned, byRows] =
+      schedule;
   const cpu::Kernels &kernels = cpu::kernelsOf(tier);
   const py::gil_scoped_release release;
   const std::int64_t blocks = pattern.blocks(), blockRows = pattern.blockRows, blockColumns = pattern.blockColumns;
-  const cpu::Schedule chosen{tileRows, tileVectors, chunkBlocks, bandBlocks, panelColumns, packPanels, packMisaligned};
+  const cpu::Schedule chosen{tileRows, tileVectors, chunkBlocks, bandBlocks, panelColumns, packPanels, packMisaligned,
+                             byRows};
   return std::unique_ptr<CpuMatrix>(new CpuMatrix{cpu::PackedMatrix(std::move(pattern), transposed, chosen, kernels),
                                                   blocks, blockRows, blockColumns});
 }

@@ -7,16 +7,25 @@ template <> struct Format<Dtype::Float32> {
   using Element = float;
   static POPSPARSE_INLINE Vec read(const float *from) { return load(from); }
   static POPSPARSE_INLINE void write(float *to, Vec value) { store(to, value); }
+  static POPSPARSE_INLINE void write(float *to, Vec first, Vec second) {
+    store(to, first);
+    store(to + kLanes, second);
+  }
 };
 template <> struct Format<Dtype::Float16> {
   using Element = std::uint16_t;
   static POPSPARSE_INLINE Vec read(const std::uint16_t *from) { return loadFloat16(from); }
   static POPSPARSE_INLINE void write(std::uint16_t *to, Vec value) { storeFloat16(to, value); }
+  static POPSPARSE_INLINE void write(std::uint16_t *to, Vec first, Vec second) {
+    storeFloat16(to, first);
+    storeFloat16(to + kLanes, second);
+  }
 };
 template <> struct Format<Dtype::Bfloat16> {
   using Element = std::uint16_t;
   static POPSPARSE_INLINE Vec read(const std::uint16_t *from) { return loadBfloat16(from); }
   static POPSPARSE_INLINE void write(std::uint16_t *to, Vec value) { storeBfloat16(to, value); }
+  static POPSPARSE_INLINE void write(std::uint16_t *to, Vec first, Vec second) { storeBfloat16(to, first, second); }
 };
 
 // Any number of elements that lie `stride` apart, through a full vector of them.
@@ -56,10 +65,10 @@ template <Dtype D> void gatherRows(const GatherJob &job) {
         static_cast<const Element *>(job.x.data) + row * job.x.rowStride + job.firstColumn * job.x.columnStride;
     float *to = job.panel + static_cast<std::size_t>(row - job.firstRow) * job.stride;
     std::int64_t j = 0;
-    for (; j + kLanes <= job.columns; j += kLanes) {
-      store(to + j, job.x.columnStride == 1
-                        ? Format<D>::read(from + j)
-                        : readStrided<D>(from + j * job.x.columnStride, job.x.columnStride, kLanes));
+    if (job.x.columnStride == 1) {
+      for (; j + kLanes <= job.columns; j += kLanes) {
+        store(to + j, Format<D>::read(from + j));
+      }
     }
     for (; j < static_cast<std::int64_t>(job.stride); j += kLanes) {
       const std::int64_t left = job.columns - j;
@@ -170,12 +179,13 @@ template <Dtype D> void scatterRows(const ScatterJob &job) {
     const float *from = job.panel + static_cast<std::size_t>(row - job.firstRow) * job.stride;
     Element *to = static_cast<Element *>(job.y.data) + row * job.y.rowStride + job.firstColumn * job.y.columnStride;
     std::int64_t j = 0;
-    for (; j + kLanes <= job.columns; j += kLanes) {
-      if (job.y.columnStride == 1) {
-        Format<D>::write(to + j, load(from + j));
-      } else {
-        writeStrided<D>(to + j * job.y.columnStride, job.y.columnStride, kLanes, load(from + j));
+    if (job.y.columnStride == 1) {
+      for (; j + 2 * kLanes <= job.columns; j += 2 * kLanes) {
+        Format<D>::write(to + j, load(from + j), load(from + j + kLanes));
       }
+    }
+    for (; j + kLanes <= job.columns; j += kLanes) {
+      writeStrided<D>(to + j * job.y.columnStride, job.y.columnStride, kLanes, load(from + j));
     }
     if (j < job.columns) {
       const Mask mask = firstLanes(job.columns - j);

@@ -13,23 +13,28 @@ namespace popsparse_py::cpu {
 namespace POPSPARSE_TIER {
 namespace {
 
+#include "convert.hpp"
 #include "gelu.hpp"
 #include "tile.hpp"
 
-#include "convert.hpp"
 #include "element.hpp"
+#include "rows.hpp"
 #include "sample.hpp"
 
-template <int Rows, int Vecs> PanelFunction panelOfSteps(std::int32_t steps) {
+template <int Rows, int Vecs> PanelFunction panelOf(std::int32_t steps, Dtype dtype) {
+  if (dtype != Dtype::Float32) {
+    return dtype == Dtype::Float16 ? multiplyPanel<Rows, Vecs, 0, Dtype::Float16>
+                                   : multiplyPanel<Rows, Vecs, 0, Dtype::Bfloat16>;
+  }
   switch (steps) {
   case 4:
-    return multiplyPanel<Rows, Vecs, 4>;
+    return multiplyPanel<Rows, Vecs, 4, Dtype::Float32>;
   case 8:
-    return multiplyPanel<Rows, Vecs, 8>;
+    return multiplyPanel<Rows, Vecs, 8, Dtype::Float32>;
   case 16:
-    return multiplyPanel<Rows, Vecs, 16>;
+    return multiplyPanel<Rows, Vecs, 16, Dtype::Float32>;
   default:
-    return multiplyPanel<Rows, Vecs, 0>;
+    return multiplyPanel<Rows, Vecs, 0, Dtype::Float32>;
   }
 }
 
@@ -38,22 +43,25 @@ constexpr std::int32_t mostVectors(std::int32_t rows) {
   return kRegisters == 32 ? (rows == 16 ? 1 : rows == 8 ? 2 : rows == 4 ? 4 : 8) : (rows == 8 ? 1 : rows == 4 ? 2 : 4);
 }
 
-template <int Rows, int Vecs> PanelFunction panelOfVectors(std::int32_t vectors, std::int32_t steps) {
+template <int Rows, int Vecs>
+PanelFunction panelOfVectors(std::int32_t vectors, std::int32_t steps, Dtype dtype) {
   if (vectors == Vecs) {
-    return panelOfSteps<Rows, Vecs>(steps);
+    return panelOf<Rows, Vecs>(steps, dtype);
   }
   if constexpr (Vecs > 1) {
-    return panelOfVectors<Rows, Vecs / 2>(vectors, steps);
+    return panelOfVectors<Rows, Vecs / 2>(vectors, steps, dtype);
   }
   return nullptr;
 }
 
-template <int Vecs> PanelFunction elementPanel(std::int32_t vectors) {
+template <int Vecs> PanelFunction elementPanel(std::int32_t vectors, Dtype dtype) {
   if (vectors == Vecs) {
-    return multiplyElementPanel<Vecs>;
+    return dtype == Dtype::Float32   ? multiplyElementPanel<Vecs, Dtype::Float32>
+           : dtype == Dtype::Float16 ? multiplyElementPanel<Vecs, Dtype::Float16>
+                                     : multiplyElementPanel<Vecs, Dtype::Bfloat16>;
   }
   if constexpr (Vecs > 1) {
-    return elementPanel<Vecs / 2>(vectors);
+    return elementPanel<Vecs / 2>(vectors, dtype);
   }
   return nullptr;
 }
@@ -64,20 +72,21 @@ std::int32_t maxVectors(std::int32_t tileRows) {
   return known ? mostVectors(tileRows) : 0;
 }
 
-PanelFunction panel(std::int32_t tileRows, std::int32_t tileVectors, std::int32_t blockRows, std::int32_t steps) {
+PanelFunction panel(std::int32_t tileRows, std::int32_t tileVectors, std::int32_t blockRows, std::int32_t steps,
+                    Dtype dtype) {
   switch (tileRows) {
   case 1:
-    return blockRows == 1 && steps == 1 ? elementPanel<mostVectors(1)>(tileVectors)
-                                        : panelOfVectors<1, mostVectors(1)>(tileVectors, steps);
+    return blockRows == 1 && steps == 1 ? elementPanel<mostVectors(1)>(tileVectors, dtype)
+                                        : panelOfVectors<1, mostVectors(1)>(tileVectors, steps, dtype);
   case 2:
-    return panelOfVectors<2, mostVectors(2)>(tileVectors, steps);
+    return panelOfVectors<2, mostVectors(2)>(tileVectors, steps, dtype);
   case 4:
-    return panelOfVectors<4, mostVectors(4)>(tileVectors, steps);
+    return panelOfVectors<4, mostVectors(4)>(tileVectors, steps, dtype);
   case 8:
-    return panelOfVectors<8, mostVectors(8)>(tileVectors, steps);
+    return panelOfVectors<8, mostVectors(8)>(tileVectors, steps, dtype);
   default:
     if constexpr (kRegisters == 32) {
-      return tileRows == 16 ? panelOfVectors<16, mostVectors(16)>(tileVectors, steps) : nullptr;
+      return tileRows == 16 ? panelOfVectors<16, mostVectors(16)>(tileVectors, steps, dtype) : nullptr;
     }
     return nullptr;
   }
@@ -146,7 +155,7 @@ std::int64_t peakFlops(std::int64_t rounds) {
 
 const Kernels &POPSPARSE_TABLE(POPSPARSE_TIER)() {
   using namespace POPSPARSE_TIER;
-  static const Kernels kKernels{kName, kLanes, panel, maxVectors, sample, gather, scatter, toFloat, peakFlops};
+  static const Kernels kKernels{kName, kLanes, panel, maxVectors, multiplyRows, sample, sampleRows, gather, scatter, toFloat, peakFlops};
   return kKernels;
 }
 

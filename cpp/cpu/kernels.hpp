@@ -11,10 +11,13 @@ using PanelFunction = void (*)(const PanelJob &);
 struct Kernels {
   const char *name;
   std::int32_t lanes; // floats in a vector
-  // Null unless the tier has a kernel of `tileRows` x `tileVectors`; for blocks of blockRows x steps.
-  PanelFunction (*panel)(std::int32_t tileRows, std::int32_t tileVectors, std::int32_t blockRows, std::int32_t steps);
+  // Null unless the tier has a kernel of `tileRows` x `tileVectors`; for blocks of blockRows x steps and x of dtype.
+  PanelFunction (*panel)(std::int32_t tileRows, std::int32_t tileVectors, std::int32_t blockRows, std::int32_t steps,
+                         Dtype dtype);
   std::int32_t (*maxVectors)(std::int32_t tileRows); // 0: no kernel with so many rows
+  void (*multiplyRows)(const RowsJob &);
   void (*sample)(const SampleJob &);
+  void (*sampleRows)(const SampleRowsJob &);
   void (*gather)(const GatherJob &);
   void (*scatter)(const ScatterJob &);
   void (*toFloat)(const void *source, Dtype dtype, std::int64_t count, float *out);

@@ -14,7 +14,7 @@ namespace {
 void checkSchedule(const Schedule &schedule, const Kernels &kernels) {
   const std::int32_t most = kernels.maxVectors(schedule.tileRows);
   if (most == 0 || schedule.tileVectors < 1 || schedule.tileVectors > most ||
-      kernels.panel(schedule.tileRows, schedule.tileVectors, 1, 1) == nullptr) {
+      kernels.panel(schedule.tileRows, schedule.tileVectors, 1, 1, Dtype::Float32) == nullptr) {
     throw std::invalid_argument("tier " + std::string(kernels.name) + " has no tile of " +
                                 std::to_string(schedule.tileRows) + " rows and " +
                                 std::to_string(schedule.tileVectors) + " vectors");
@@ -67,6 +67,9 @@ PackedMatrix::PackedMatrix(Pattern pattern, bool transposed, const Schedule &sch
   if (schedule_.bandBlocks > 0) {
     const std::int64_t blockColumns = (columns_ + steps_ - 1) / steps_;
     bands_ = std::max<std::int64_t>(1, (blockColumns + schedule_.bandBlocks - 1) / schedule_.bandBlocks);
+  }
+  if (schedule_.byRows && (bands_ > 1 || schedule_.tileRows != kernels.lanes || blockRows_ % kernels.lanes != 0)) {
+    throw std::invalid_argument("a schedule by rows needs tiles of one vector of rows, whole blocks of them and no bands");
   }
   arrange(pattern);
   values_.reserve(static_cast<std::size_t>(std::max<std::int64_t>(1, blocks() * packedBlockFloats())));

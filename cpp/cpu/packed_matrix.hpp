@@ -19,6 +19,7 @@ struct Schedule {
   std::int64_t panelColumns = 0; // columns of x taken at a time; 0: all
   bool packPanels = false;       // copy each panel of x to contiguous memory
   bool packMisaligned = false;   // the same, only where rows of x do not begin on cache lines
+  bool byRows = false;           // x and y have a row for each sample; tileRows is the tier's vector
 };
 
 // W (or its transpose) with its values as float, see PanelJob for their order. Blocks of one band of block columns

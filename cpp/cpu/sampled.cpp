@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int64_t kPanelColumns = 256;    // of x and dy that are used together
 constexpr std::int64_t kBandPanelColumns = 64; // the same where the pattern is cut into bands
+constexpr std::int64_t kPanelSamples = 256;
 constexpr std::int64_t kSharesPerThread = 4;   // parts of the block rows
 
 struct Sampling {
@@ -29,6 +30,10 @@ struct Rows {
   const float *data;
   std::size_t stride;
 };
+
+std::ptrdiff_t elementBytes(const DenseView &view) {
+  return view.dtype == Dtype::Float32 ? 4 : 2;
+}
 
 bool readable(const DenseView &view) {
   return view.dtype == Dtype::Float32 && view.columnStride == 1 && view.rowStride >= 0;
@@ -123,6 +128,48 @@ void sample(const Sampling &sampling) {
   }
 }
 
+// Whether dy and x hold a row for each sample and blocks are whole vectors: then nothing need be transposed.
+bool suitsRows(const Pattern &pattern, const Kernels &kernels, const DenseView &dy, const DenseView &x) {
+  const bool whole = pattern.rows % pattern.blockRows == 0 && pattern.columns % pattern.blockColumns == 0;
+  const bool vectors = pattern.blockRows % kernels.lanes == 0 && pattern.blockColumns % kernels.lanes == 0;
+  return whole && vectors && dy.rowStride == 1 && x.rowStride == 1;
+}
+
+// Samples [first, first + samples) as rows of floats, where they lie if `packed` is null.
+Rows samplesOf(const DenseView &view, std::int64_t columns, std::int64_t first, std::int64_t samples,
+               const Kernels &kernels, float *packed, int threads) {
+  const DenseView rows{static_cast<const std::uint8_t *>(view.data) + first * view.columnStride * elementBytes(view),
+                       view.dtype, view.columnStride, view.rowStride};
+  return panelOf(rows, samples, 0, columns, kernels, packed, threads);
+}
+
+void sampleByRows(const Sampling &sampling) {
+  const auto &[pattern, kernels, dy, x, n, threads, firstRows, sums] = sampling;
+  static thread_local FloatBuffer packedDy, packedX;
+  const auto copied = [&, samples = static_cast<std::size_t>(std::min(n, kPanelSamples))](
+                          FloatBuffer &buffer, const DenseView &view, std::int64_t columns) {
+    const bool inPlace = view.dtype == Dtype::Float32 && view.columnStride >= 0;
+    return inPlace ? nullptr : buffer.reserve(samples * packedStride(sampling.kernels, columns));
+  };
+  float *copiedDy = copied(packedDy, dy, pattern.rows), *copiedX = copied(packedX, x, pattern.columns);
+  const std::int64_t rows = pattern.rowsOfBlocks(), parts = std::min<std::int64_t>(rows, threads * kSharesPerThread);
+  for (std::int64_t first = 0; first < n; first += kPanelSamples) {
+    const std::int64_t samples = std::min(n - first, kPanelSamples);
+    const Rows dyRows = samplesOf(dy, pattern.rows, first, samples, kernels, copiedDy, threads);
+    const Rows xRows = samplesOf(x, pattern.columns, first, samples, kernels, copiedX, threads);
+    parallelFor(threads, parts, [&](std::int64_t part, int) {
+      const Pattern &places = sampling.pattern;
+      for (std::int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
+        const std::int64_t begin = places.offsets[static_cast<std::size_t>(row)];
+        const std::int64_t blocks = places.offsets[static_cast<std::size_t>(row) + 1] - begin;
+        sampling.kernels.sampleRows({dyRows.data + row * places.blockRows, dyRows.stride, xRows.data, xRows.stride,
+                                     sampling.firstRows + begin, blocks, places.blockRows, places.blockColumns, samples,
+                                     sampling.sums + begin * places.blockElements(), first > 0});
+      }
+    });
+  }
+}
+
 } // namespace
 
 void sampledProduct(const Pattern &pattern, const Kernels &kernels, const DenseView &dy, const DenseView &x,
@@ -142,7 +189,8 @@ void sampledProduct(const Pattern &pattern, const Kernels &kernels, const DenseV
     firstRows = firstRowsOf(pattern);
   }
   const std::int32_t *places = pattern.blockColumns > 1 ? firstRows.data() : pattern.blockColumn.data();
-  sample({pattern, kernels, dy, x, n, threads, places, sums});
+  const Sampling sampling{pattern, kernels, dy, x, n, threads, places, sums};
+  suitsRows(pattern, kernels, dy, x) ? sampleByRows(sampling) : sample(sampling);
   if (!direct) {
     kernels.scatter({sums, 0, 0, 1, 0, elements, {out, outDtype, 0, 1}});
   }

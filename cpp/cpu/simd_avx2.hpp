@@ -78,13 +78,22 @@ POPSPARSE_INLINE Vec loadBfloat16(const std::uint16_t *from) {
 POPSPARSE_INLINE void storeFloat16(std::uint16_t *to, Vec value) {
   _mm_storeu_si128(reinterpret_cast<__m128i *>(to), _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
 }
-POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec value) {
+// To the nearest, ties to even, in the lower half of each lane.
+POPSPARSE_INLINE __m256i roundedBfloat16(Vec value) {
   const __m256i bits = _mm256_castps_si256(value);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   const __m256i even = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
   const __m256i isNan = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
   const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
-  const __m256i rounded = _mm256_srli_epi32(_mm256_blendv_epi8(even, quiet, isNan), 16);
+  return _mm256_srli_epi32(_mm256_blendv_epi8(even, quiet, isNan), 16);
+}
+// Two vectors, which lie together.
+POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec first, Vec second) {
+  const __m256i packed = _mm256_packus_epi32(roundedBfloat16(first), roundedBfloat16(second));
+  _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), _mm256_permute4x64_epi64(packed, 0xd8));
+}
+POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec value) {
+  const __m256i rounded = roundedBfloat16(value);
   const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(rounded, rounded), 0x08);
   _mm_storeu_si128(reinterpret_cast<__m128i *>(to), _mm256_castsi256_si128(packed));
 }

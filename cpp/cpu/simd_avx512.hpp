@@ -77,13 +77,25 @@ POPSPARSE_INLINE Vec loadBfloat16(const std::uint16_t *from) {
 POPSPARSE_INLINE void storeFloat16(std::uint16_t *to, Vec value) {
   _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), _mm512_maskz_cvtps_ph(0xffff, value, _MM_FROUND_TO_NEAREST_INT));
 }
-POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec value) {
+// To the nearest, ties to even, in the upper half of each lane.
+POPSPARSE_INLINE __m512i roundedBfloat16(Vec value) {
   const __m512i bits = _mm512_castps_si512(value);
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  const __m512i even = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __m512i below = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+  const __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+  const __m512i rounded = _mm512_mask_add_epi32(below, odd, below, _mm512_set1_epi32(1));
   const __mmask16 isNan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
-  const __m512i rounded = _mm512_mask_or_epi32(even, isNan, bits, _mm512_set1_epi32(0x400000));
-  _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
+  return _mm512_mask_or_epi32(rounded, isNan, bits, _mm512_set1_epi32(0x400000));
+}
+POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec value) {
+  const __m512i upper = _mm512_srli_epi32(roundedBfloat16(value), 16);
+  _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), _mm512_cvtepi32_epi16(upper));
+}
+// Two vectors, which lie together.
+POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec first, Vec second) {
+  const __m512i odd = _mm512_add_epi16(_mm512_set1_epi16(1), _mm512_set_epi16(
+      62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6,
+      4, 2, 0));
+  _mm512_storeu_si512(to, _mm512_permutex2var_epi16(roundedBfloat16(first), odd, roundedBfloat16(second)));
 }
 
 // Within each segment of 4 lanes: lane i is the sum of the segment's lanes of v[i].

@@ -128,6 +128,11 @@ POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec value) {
     to[i] = toBfloat16(value[i]);
   }
 }
+// Two vectors, which lie together.
+POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec first, Vec second) {
+  storeBfloat16(to, first);
+  storeBfloat16(to + kLanes, second);
+}
 
 // Rows become columns.
 POPSPARSE_INLINE void transpose(Vec *v) {

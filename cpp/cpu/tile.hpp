@@ -46,12 +46,35 @@ template <int Rows, int Vecs> struct Tile {
     }
   }
 
+  // The same in 16 bits.
+  template <Dtype D> POPSPARSE_INLINE void writeHalf(std::uint16_t *to, std::size_t stride, int rows) const {
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      if (r < rows) {
+        std::uint16_t *row = to + static_cast<std::size_t>(r) * stride;
+#pragma GCC unroll 8
+        for (int v = 0; v + 1 < Vecs; v += 2) {
+          Format<D>::write(row + v * kLanes, sums[r][v], sums[r][v + 1]);
+        }
+        if constexpr (Vecs % 2 == 1) {
+          Format<D>::write(row + (Vecs - 1) * kLanes, sums[r][Vecs - 1]);
+        }
+      }
+    }
+  }
+
   // sums += w (Rows) outer x (Vecs * kLanes)
-  template <bool Masked> POPSPARSE_INLINE void step(const float *w, const float *x, Mask mask) {
+  template <Dtype D, bool Masked>
+  POPSPARSE_INLINE void step(const float *w, const typename Format<D>::Element *x, Mask mask) {
+    static_assert(D == Dtype::Float32 || !Masked, "only floats can be masked");
     Vec row[Vecs];
 #pragma GCC unroll 16
     for (int v = 0; v < Vecs; ++v) {
-      row[v] = Masked && v == Vecs - 1 ? load(x + v * kLanes, mask) : load(x + v * kLanes);
+      if constexpr (Masked) {
+        row[v] = v == Vecs - 1 ? load(x + v * kLanes, mask) : load(x + v * kLanes);
+      } else {
+        row[v] = Format<D>::read(x + v * kLanes);
+      }
     }
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
@@ -88,29 +111,31 @@ struct TileJob {
   bool last;
   int rows;         // of this row tile that exist
   std::int64_t row; // of W, of the tile's first row
-  const float *x;   // first column of this tile
+  const void *x;    // first column of this tile
   float *y;         // likewise, first row of this tile
+  std::uint16_t *half; // likewise, or null
 };
 
-template <int Rows, int Vecs, int Steps, bool Masked>
+template <int Rows, int Vecs, int Steps, Dtype D, bool Masked>
 POPSPARSE_INLINE void addBlocks(Tile<Rows, Vecs> &tile, const TileJob &job, Mask mask) {
   const std::size_t stride = job.panel.xStride;
   const int steps = Steps != 0 ? Steps : job.panel.steps;
   const bool tail = job.blocks > 0 && job.firstRows[job.blocks - 1] == job.panel.tailFirstRow;
+  const auto *columns = static_cast<const typename Format<D>::Element *>(job.x);
   const float *w = job.values;
   for (int q = 0; q < job.blocks - (tail ? 1 : 0); ++q) {
-    const float *x = job.x + static_cast<std::size_t>(job.firstRows[q]) * stride;
+    const auto *x = columns + static_cast<std::size_t>(job.firstRows[q]) * stride;
 #pragma GCC unroll 4
     for (int s = 0; s < steps; ++s) {
-      tile.template step<Masked>(w, x, mask);
+      tile.template step<D, Masked>(w, x, mask);
       w += Rows;
       x += stride;
     }
   }
   if (tail) {
-    const float *x = job.x + static_cast<std::size_t>(job.panel.tailFirstRow) * stride;
+    const auto *x = columns + static_cast<std::size_t>(job.panel.tailFirstRow) * stride;
     for (int s = 0; s < job.panel.tailSteps; ++s) {
-      tile.template step<Masked>(w + s * Rows, x + static_cast<std::size_t>(s) * stride, mask);
+      tile.template step<D, Masked>(w + s * Rows, x + static_cast<std::size_t>(s) * stride, mask);
     }
   }
 }
@@ -129,7 +154,7 @@ template <int Rows, int Vecs, bool Masked> void geluTile(float *y, std::size_t s
   }
 }
 
-template <int Rows, int Vecs, int Steps, bool Masked> void multiplyTile(const TileJob &job, Mask mask) {
+template <int Rows, int Vecs, int Steps, Dtype D, bool Masked> void multiplyTile(const TileJob &job, Mask mask) {
   const std::size_t stride = job.panel.yStride;
   Tile<Rows, Vecs> tile;
   if (job.fresh) {
@@ -137,10 +162,16 @@ template <int Rows, int Vecs, int Steps, bool Masked> void multiplyTile(const Ti
   } else {
     tile.template read<Masked>(job.y, stride, job.rows, mask);
   }
-  addBlocks<Rows, Vecs, Steps, Masked>(tile, job, mask);
+  addBlocks<Rows, Vecs, Steps, D, Masked>(tile, job, mask);
   const bool finish = job.last && (job.panel.bias != nullptr || job.panel.activation != Activation::None);
   if (finish) {
     tile.activate(job.panel.bias == nullptr ? nullptr : job.panel.bias + job.row, job.panel.activation, job.rows);
+  }
+  if constexpr (D != Dtype::Float32) {
+    if (job.last && job.half != nullptr) {
+      tile.template writeHalf<D>(job.half, job.panel.halfStride, job.rows);
+      return;
+    }
   }
   tile.template write<Masked>(job.y, stride, job.rows, mask);
   if (finish && job.panel.activation == Activation::Gelu) {
@@ -148,19 +179,19 @@ template <int Rows, int Vecs, int Steps, bool Masked> void multiplyTile(const Ti
   }
 }
 
-// A narrower tile for the columns that are left; the last vector is masked.
-template <int Rows, int Vecs> void multiplyRest(const TileJob &job, std::int64_t columns) {
+// A narrower tile for the columns that are left; of floats the last vector is masked.
+template <int Rows, int Vecs, Dtype D> void multiplyRest(const TileJob &job, std::int64_t columns) {
   if constexpr (Vecs > 1) {
     if (columns <= (Vecs - 1) * kLanes) {
-      multiplyRest<Rows, Vecs - 1>(job, columns);
+      multiplyRest<Rows, Vecs - 1, D>(job, columns);
       return;
     }
   }
-  multiplyTile<Rows, Vecs, 0, true>(job, firstLanes(columns - (Vecs - 1) * kLanes));
+  multiplyTile<Rows, Vecs, 0, D, D == Dtype::Float32>(job, firstLanes(columns - (Vecs - 1) * kLanes));
 }
 
 // All row tiles of one block row for one column tile, a chunk of blocks at a time.
-template <int Rows, int Vecs, int Steps>
+template <int Rows, int Vecs, int Steps, Dtype D>
 void multiplyBlockRow(const PanelJob &panel, std::int64_t blockRow, std::int64_t column) {
   const std::int64_t first = panel.offsets[blockRow], row0 = blockRow * panel.blockRows;
   const int blocks = static_cast<int>(panel.offsets[blockRow + 1] - first);
@@ -170,7 +201,8 @@ void multiplyBlockRow(const PanelJob &panel, std::int64_t blockRow, std::int64_t
   const float *values =
       panel.values + static_cast<std::size_t>(first) * tileValues * static_cast<std::size_t>(rowTiles);
   const std::int64_t columns = panel.columns - column;
-  float *y = panel.y + static_cast<std::size_t>(row0 - panel.firstBlockRow * panel.blockRows) * panel.yStride + column;
+  const auto below = static_cast<std::size_t>(row0 - panel.firstBlockRow * panel.blockRows); // rows of results
+  float *y = panel.y + (panel.half == nullptr ? below * panel.yStride : 0) + column;
   for (int begin = 0; begin == 0 || begin < blocks; begin += chunk) {
     const int count = blocks - begin < chunk ? blocks - begin : chunk;
     for (int t = 0; t < rowTiles; ++t) {
@@ -190,21 +222,24 @@ void multiplyBlockRow(const PanelJob &panel, std::int64_t blockRow, std::int64_t
                         panel.last && begin + count == blocks,
                         static_cast<int>(rows < Rows ? rows : Rows),
                         row,
-                        panel.x + column,
-                        y + static_cast<std::size_t>(t * Rows) * panel.yStride};
+                        static_cast<const typename Format<D>::Element *>(panel.x) + column,
+                        y + static_cast<std::size_t>(t * Rows) * panel.yStride,
+                        panel.half == nullptr
+                            ? nullptr
+                            : panel.half + (below + static_cast<std::size_t>(t * Rows)) * panel.halfStride + column};
       if (columns >= Vecs * kLanes) {
-        multiplyTile<Rows, Vecs, Steps, false>(job, Mask{});
+        multiplyTile<Rows, Vecs, Steps, D, false>(job, Mask{});
       } else {
-        multiplyRest<Rows, Vecs>(job, columns);
+        multiplyRest<Rows, Vecs, D>(job, columns);
       }
     }
   }
 }
 
-template <int Rows, int Vecs, int Steps> void multiplyPanel(const PanelJob &panel) {
+template <int Rows, int Vecs, int Steps, Dtype D> void multiplyPanel(const PanelJob &panel) {
   for (std::int64_t blockRow = panel.firstBlockRow; blockRow < panel.lastBlockRow; ++blockRow) {
     for (std::int64_t column = 0; column < panel.columns; column += Vecs * kLanes) {
-      multiplyBlockRow<Rows, Vecs, Steps>(panel, blockRow, column);
+      multiplyBlockRow<Rows, Vecs, Steps, D>(panel, blockRow, column);
     }
   }
 }

@@ -6,7 +6,7 @@ The rules are measured (hosts/cpu.toml names the machine): for each the reason a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Tuple
+from typing import Mapping, Optional, Tuple
 
 PANEL_COLUMNS = 128  # of x that are copied together: 256 rows of them fill a second-level cache's eighth
 NARROW_COLUMNS = 64  # of x that are read in place together
@@ -30,7 +30,8 @@ class CpuSchedule:
     """tile_rows x tile_vectors sums in registers; see cpp/cpu/packed_matrix.hpp for the other fields.
 
     chunk_blocks, band_blocks: 0 for all; panel_columns: 0 for all; pack: copy each panel of x first;
-    pack_misaligned: the same for an x whose rows do not begin on cache lines.
+    pack_misaligned: the same for an x whose rows do not begin on cache lines; by_rows: x and y have a row for each sample,
+    as in PyTorch, and are not transposed.
     """
 
     tile_rows: int
@@ -40,8 +41,9 @@ class CpuSchedule:
     panel_columns: int
     pack: bool
     pack_misaligned: bool
+    by_rows: bool = False
 
-    def astuple(self) -> Tuple[int, int, int, int, int, bool, bool]:
+    def astuple(self) -> Tuple[int, int, int, int, int, bool, bool, bool]:
         """The fields in the order in which the native core takes them."""
         return (
             self.tile_rows,
@@ -51,6 +53,7 @@ class CpuSchedule:
             self.panel_columns,
             self.pack,
             self.pack_misaligned,
+            self.by_rows,
         )
 
 
@@ -92,6 +95,13 @@ def choose_schedule(
         pack=pack,
         pack_misaligned=uses >= USES_MISALIGNED,
     )
+
+
+def choose_row_schedule(block_rows: int, tier: Tier) -> Optional[CpuSchedule]:
+    """The schedule for y (n, m) = x (n, k) W^T that transposes nothing; None where blocks are no whole vectors high."""
+    if block_rows % tier.lanes or not tier.max_vectors.get(tier.lanes, 0):
+        return None
+    return CpuSchedule(tier.lanes, 1, 0, 0, 0, pack=False, pack_misaligned=False, by_rows=True)
 
 
 def _tile_rows(block_rows: int, n: int, tier: Tier) -> int:

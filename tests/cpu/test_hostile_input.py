@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from popsparse_py import _core
 
-PLAIN = (4, 1, 0, 0, 0, False, False)
+PLAIN = (4, 1, 0, 0, 0, False, False, False)
 NUMBERS = st.sampled_from([-(2**63), -(2**31), -2, -1, 0, 1, 2, 3, 4, 5, 16, 2**31 - 1, 2**31, 2**62, 2**63 - 1])
 
 
@@ -60,11 +60,12 @@ def test_pattern_names_a_wrong_shape(shape: Any, block: Any, message: str) -> No
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        ((3, 1, 0, 0, 0, False, False), "has no tile of 3 rows and 1 vectors"),
-        ((4, 99, 0, 0, 0, False, False), "has no tile of 4 rows and 99 vectors"),
-        ((4, 0, 0, 0, 0, False, False), "has no tile of 4 rows and 0 vectors"),
-        ((4, 1, -1, 0, 0, False, False), "chunk, band and panel must not be negative"),
-        ((4, 1, 0, 0, -1, False, False), "chunk, band and panel must not be negative"),
+        ((3, 1, 0, 0, 0, False, False, False), "has no tile of 3 rows and 1 vectors"),
+        ((4, 99, 0, 0, 0, False, False, False), "has no tile of 4 rows and 99 vectors"),
+        ((4, 0, 0, 0, 0, False, False, False), "has no tile of 4 rows and 0 vectors"),
+        ((4, 1, -1, 0, 0, False, False, False), "chunk, band and panel must not be negative"),
+        ((4, 1, 0, 0, -1, False, False, False), "chunk, band and panel must not be negative"),
+        ((4, 1, 0, 0, 0, False, False, True), "a schedule by rows needs tiles of one vector of rows"),
     ],
 )
 def test_schedule_is_checked(schedule: Any, message: str) -> None:
@@ -134,7 +135,7 @@ def test_overlapping_result_is_refused() -> None:
     offsets=st.lists(NUMBERS, max_size=5),
     columns=st.lists(st.integers(-3, 5), max_size=5),
     schedule=st.tuples(
-        *[st.sampled_from([-1, 0, 1, 2, 4, 8, 16, 2**31 - 1])] * 4, NUMBERS, st.booleans(), st.booleans()
+        *[st.sampled_from([-1, 0, 1, 2, 4, 8, 16, 2**31 - 1])] * 4, NUMBERS, st.booleans(), st.booleans(), st.booleans()
     ),
     rows=st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
     threads=st.sampled_from([-1, 0, 1, 2]),
