@@ -22,6 +22,7 @@ HostBackend = Union[CpuBackend, CudaBackend]
 
 KERNELS_KEPT = 6  # packed copies of its values that a matrix keeps, the most recently used
 _NARROWEST = 16  # columns; products with fewer share a plan
+_LOWEST_BY_ROWS = 4  # block size from which rows of samples may have a plan of their own: lanes of the narrowest vectors
 
 
 def multiply(
@@ -61,7 +62,7 @@ def linear(
     rows = x.reshape(-1, a.shape[1])
     if rows.shape[0] == 0:
         raise ShapeError(f"x has shape {tuple(x.shape)}: expected at least one row")
-    y = kernel_of(backend, a, rows.shape[0], plan).multiply_rows(rows, bias, activation)
+    y = kernel_of(backend, a, rows.shape[0], plan, by_rows=True).multiply_rows(rows, bias, activation)
     return y.reshape((*x.shape[:-1], a.shape[0]))
 
 
@@ -93,21 +94,22 @@ def sampled(
 
 
 def kernel_of(
-    backend: HostBackend, a: BlockSparseMatrix, n: int, plan: Any, *, transposed: bool = False
+    backend: HostBackend, a: BlockSparseMatrix, n: int, plan: Any, *, transposed: bool = False, by_rows: bool = False
 ) -> Union[CpuKernel, CudaKernel]:
     """The kernel of `plan`, or of one for about n columns, with a's values packed; kept on `a`.
 
-    Values that a torch tensor was given in place since are packed anew.
+    by_rows: it will get rows of samples, as in PyTorch. Values that a tensor was given in place since are packed anew.
     """
     about = max(_NARROWEST, 1 << (n - 1).bit_length()) if plan is None else id(plan)
-    key = (backend.name, backend.tier, backend.threads, about, transposed)
+    by_rows = by_rows and plan is None and a.block_size >= _LOWEST_BY_ROWS
+    key = (backend.name, backend.tier, backend.threads, about, transposed, by_rows)
     values = a.values
     version = getattr(values, "_version", 0)
     kept = a._kernels
     kernel, packed = kept.pop(key, (None, None))
     if kernel is None or packed != version:
         if kernel is None:
-            made: Any = plan or _plan(backend, a, about, transposed)
+            made: Any = plan or _plan(backend, a, about, transposed, by_rows)
             kernel = backend.compile(made, transposed=transposed)
         kernel.load(a)
     kept[key] = (kernel, version)
@@ -123,8 +125,12 @@ def check_out_dtype(out_dtype: Optional[str]) -> None:
         raise DTypeError(f"out_dtype {out_dtype!r} is not supported: expected one of {expected}", dtype=out_dtype)
 
 
-def _plan(backend: HostBackend, a: BlockSparseMatrix, n: int, transposed: bool) -> Union[CpuPlan, CudaPlan]:
-    return backend.plan(a.pattern, n, a.dtype, transposed=transposed)
+def _plan(
+    backend: HostBackend, a: BlockSparseMatrix, n: int, transposed: bool, by_rows: bool
+) -> Union[CpuPlan, CudaPlan]:
+    if isinstance(backend, CudaBackend):
+        return backend.plan(a.pattern, n, a.dtype, transposed=transposed)
+    return backend.plan(a.pattern, n, a.dtype, transposed=transposed, by_rows=by_rows)
 
 
 def _kept_pattern(pattern: BlockPattern) -> Any:

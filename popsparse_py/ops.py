@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
@@ -42,7 +43,12 @@ _threads: ContextVar[int] = ContextVar("popsparse_threads", default=0)
 
 def _backends() -> Dict[str, Any]:
     """Every backend of this installation, in the order in which "auto" asks them; it leaves out "cuda"."""
-    return {"cpu": CpuBackend(_threads.get()), "ipu_model": IpuModelBackend(_threads.get()), "cuda": CudaBackend()}
+    return {**_backends_of(_threads.get()), "cuda": CudaBackend()}
+
+
+@lru_cache(maxsize=64)  # they hold nothing but their settings, and small products are over before new ones are made
+def _backends_of(threads: int) -> Dict[str, Any]:
+    return {"cpu": CpuBackend(threads), "ipu_model": IpuModelBackend(threads)}
 
 
 def targets() -> Dict[str, Optional[str]]:
@@ -203,11 +209,12 @@ def _chosen_backend(target: str) -> Tuple[Any, str]:
         target = _target.get()
         chosen = "use_target"
     if target == "auto":
-        reasons = {name: backend.why_unavailable() for name, backend in backends.items() if name != "cuda"}
-        usable = [name for name, reason in reasons.items() if reason is None]
-        if not usable:
-            raise TargetUnavailableError("no target can be used: " + "; ".join(f"{n}: {r}" for n, r in reasons.items()))
-        target, chosen = usable[0], f"auto: the first available of {', '.join(reasons)}"
+        asked = [name for name in backends if name != "cuda"]
+        usable = next((name for name in asked if backends[name].why_unavailable() is None), None)
+        if usable is None:
+            reasons = (f"{name}: {backends[name].why_unavailable()}" for name in asked)
+            raise TargetUnavailableError("no target can be used: " + "; ".join(reasons))
+        return backends[usable], f"auto: the first available of {', '.join(asked)}"
     if target not in backends:
         raise TargetUnavailableError(f"target {target!r} is unknown here: expected auto, {', '.join(backends)}")
     reason = backends[target].why_unavailable()

@@ -48,8 +48,8 @@ std::unique_ptr<CpuMatrix> makeMatrix(cpu::Pattern pattern, bool transposed, con
   const cpu::Kernels &kernels = cpu::kernelsOf(tier);
   const py::gil_scoped_release release;
   const std::int64_t blocks = pattern.blocks(), blockRows = pattern.blockRows, blockColumns = pattern.blockColumns;
-  const cpu::Schedule chosen{tileRows, tileVectors, chunkBlocks, bandBlocks, panelColumns, packPanels, packMisaligned,
-                             byRows};
+  const cpu::Schedule chosen{tileRows,     tileVectors, chunkBlocks,    bandBlocks,
+                             panelColumns, packPanels,  packMisaligned, byRows};
   return std::unique_ptr<CpuMatrix>(new CpuMatrix{cpu::PackedMatrix(std::move(pattern), transposed, chosen, kernels),
                                                   blocks, blockRows, blockColumns});
 }

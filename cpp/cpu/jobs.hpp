@@ -39,8 +39,8 @@ struct PanelJob {
   std::size_t xStride;
   float *y; // row 0 of firstBlockRow
   std::size_t yStride;
-  // Where finished sums go, row 0 of firstBlockRow, in the kernel's 16-bit dtype: y then only has room for one block row
-  // of unfinished ones. Null: results stay in y.
+  // Where finished sums go, row 0 of firstBlockRow, in the kernel's 16-bit dtype: y then only has room for one block
+  // row of unfinished ones. Null: results stay in y.
   std::uint16_t *half;
   std::size_t halfStride;
   std::int64_t columns;

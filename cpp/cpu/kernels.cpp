@@ -43,8 +43,7 @@ constexpr std::int32_t mostVectors(std::int32_t rows) {
   return kRegisters == 32 ? (rows == 16 ? 1 : rows == 8 ? 2 : rows == 4 ? 4 : 8) : (rows == 8 ? 1 : rows == 4 ? 2 : 4);
 }
 
-template <int Rows, int Vecs>
-PanelFunction panelOfVectors(std::int32_t vectors, std::int32_t steps, Dtype dtype) {
+template <int Rows, int Vecs> PanelFunction panelOfVectors(std::int32_t vectors, std::int32_t steps, Dtype dtype) {
   if (vectors == Vecs) {
     return panelOf<Rows, Vecs>(steps, dtype);
   }
@@ -155,7 +154,8 @@ std::int64_t peakFlops(std::int64_t rounds) {
 
 const Kernels &POPSPARSE_TABLE(POPSPARSE_TIER)() {
   using namespace POPSPARSE_TIER;
-  static const Kernels kKernels{kName, kLanes, panel, maxVectors, multiplyRows, sample, sampleRows, gather, scatter, toFloat, peakFlops};
+  static const Kernels kKernels{kName,      kLanes, panel,   maxVectors, multiplyRows, sample,
+                                sampleRows, gather, scatter, toFloat,    peakFlops};
   return kKernels;
 }
 

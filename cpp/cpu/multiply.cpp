@@ -43,8 +43,8 @@ struct Product {
   const OutputView &y;
   const Epilogue &epilogue;
   std::int64_t n, inPlace, panelColumns;
-  bool direct;                // results are written where they belong
-  bool inHalf;                // the same, in 16 bits, by kernels that read x in the same dtype
+  bool direct;                 // results are written where they belong
+  bool inHalf;                 // the same, in 16 bits, by kernels that read x in the same dtype
   PanelFunction panel, packed; // of x where it lies, of packed panels
 
   std::int64_t panelsInPlace() const { return (inPlace + panelColumns - 1) / panelColumns; }
@@ -198,14 +198,16 @@ void multiply(const PackedMatrix &w, const DenseView &x, const OutputView &y, st
   const bool direct = y.dtype == Dtype::Float32 && byRows(y.rowStride, y.columnStride);
   const std::int64_t widest = direct ? n : kResultColumns;
   const std::int64_t wanted = schedule.panelColumns > 0 ? schedule.panelColumns : inPlace > 0 ? widest : kPackedColumns;
-  const std::int64_t lanes = w.kernels().lanes, most = (wanted + lanes - 1) / lanes * lanes; // halves cannot be masked
+  const std::int64_t lanes = w.kernels().lanes; // halves cannot be masked
+  const std::int64_t most = (std::min(n, wanted) + lanes - 1) / lanes * lanes;
   const PanelJob shape = w.job(0);
   const auto kernel = [&](Dtype dtype) {
     return w.kernels().panel(schedule.tileRows, schedule.tileVectors, shape.blockRows, shape.steps, dtype);
   };
   const bool inHalf = y.dtype == x.dtype && x.dtype != Dtype::Float32 && byRows(y.rowStride, y.columnStride) &&
                       epilogue.activation != Activation::Gelu; // which works on floats
-  const Product product{w, x, y, epilogue, n, inPlace, std::min(n, most), direct, inHalf, kernel(x.dtype), kernel(Dtype::Float32)};
+  const Product product{
+      w, x, y, epilogue, n, inPlace, std::min(n, most), direct, inHalf, kernel(x.dtype), kernel(Dtype::Float32)};
   const std::int64_t panels = product.panels();
   static thread_local FloatBuffer buffer;
   if (threads == 1 || panels >= 2 * threads) {

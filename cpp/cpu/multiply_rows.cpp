@@ -9,15 +9,17 @@ namespace popsparse_py::cpu {
 
 namespace {
 
-// Floats of x that all block rows use before the next samples: few where a W in the second-level cache may be read often.
+// Floats of x that all block rows use before the next samples: few where a W in the second-level cache may be read
+// often.
 constexpr std::int64_t kPanelFloats = 32768, kPanelFloatsOfLargeW = 131072;
 constexpr std::int64_t kLargeBytes = 524288; // of W
-constexpr std::int64_t kFewestSamples = 32;   // of a panel
+constexpr std::int64_t kFewestSamples = 32;  // of a panel
 constexpr std::int64_t kFewestCrowded = 128;
 constexpr std::ptrdiff_t kCrowdedFloats = 512;
 constexpr std::int64_t kSharesPerThread = 4;
 
-// Whether kernels read x where it lies: not where many samples share the few sets of a cache that a power of two leaves.
+// Whether kernels read x where it lies: not where many samples share the few sets of a cache that a power of two
+// leaves.
 bool readable(const DenseView &x, std::int64_t n) {
   const bool crowded = n > kFewestCrowded && x.columnStride % kCrowdedFloats == 0;
   return x.dtype == Dtype::Float32 && x.rowStride == 1 && x.columnStride >= 0 && !crowded;

@@ -69,7 +69,8 @@ PackedMatrix::PackedMatrix(Pattern pattern, bool transposed, const Schedule &sch
     bands_ = std::max<std::int64_t>(1, (blockColumns + schedule_.bandBlocks - 1) / schedule_.bandBlocks);
   }
   if (schedule_.byRows && (bands_ > 1 || schedule_.tileRows != kernels.lanes || blockRows_ % kernels.lanes != 0)) {
-    throw std::invalid_argument("a schedule by rows needs tiles of one vector of rows, whole blocks of them and no bands");
+    throw std::invalid_argument(
+        "a schedule by rows needs tiles of one vector of rows, whole blocks of them and no bands");
   }
   arrange(pattern);
   values_.reserve(static_cast<std::size_t>(std::max<std::int64_t>(1, blocks() * packedBlockFloats())));

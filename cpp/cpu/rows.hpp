@@ -4,7 +4,8 @@
 constexpr int kSamples = 8; // that are multiplied together: their lines of x stay even where all share one cache set
 
 // The finished sums of `count` samples for kLanes rows of W from `row` on, to y of dtype D.
-template <Dtype D> void writeSamples(const RowsJob &job, const float *sums, std::int64_t row, std::int64_t sample, int count) {
+template <Dtype D>
+void writeSamples(const RowsJob &job, const float *sums, std::int64_t row, std::int64_t sample, int count) {
   const std::int64_t left = job.rows - row;
   const int lanes = static_cast<int>(left < kLanes ? left : kLanes);
   const Vec bias = job.bias == nullptr ? zero() : load(job.bias + row, firstLanes(lanes));

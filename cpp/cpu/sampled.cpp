@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t kPanelColumns = 256;    // of x and dy that are used together
 constexpr std::int64_t kBandPanelColumns = 64; // the same where the pattern is cut into bands
 constexpr std::int64_t kPanelSamples = 256;
-constexpr std::int64_t kSharesPerThread = 4;   // parts of the block rows
+constexpr std::int64_t kSharesPerThread = 4; // parts of the block rows
 
 struct Sampling {
   const Pattern &pattern;

@@ -92,9 +92,9 @@ POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec value) {
 }
 // Two vectors, which lie together.
 POPSPARSE_INLINE void storeBfloat16(std::uint16_t *to, Vec first, Vec second) {
-  const __m512i odd = _mm512_add_epi16(_mm512_set1_epi16(1), _mm512_set_epi16(
-      62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6,
-      4, 2, 0));
+  const __m512i odd = _mm512_add_epi16(_mm512_set1_epi16(1),
+                                       _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32,
+                                                        30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0));
   _mm512_storeu_si512(to, _mm512_permutex2var_epi16(roundedBfloat16(first), odd, roundedBfloat16(second)));
 }
 

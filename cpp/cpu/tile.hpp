@@ -109,10 +109,10 @@ struct TileJob {
   int blocks;
   bool fresh; // y holds nothing yet
   bool last;
-  int rows;         // of this row tile that exist
-  std::int64_t row; // of W, of the tile's first row
-  const void *x;    // first column of this tile
-  float *y;         // likewise, first row of this tile
+  int rows;            // of this row tile that exist
+  std::int64_t row;    // of W, of the tile's first row
+  const void *x;       // first column of this tile
+  float *y;            // likewise, first row of this tile
   std::uint16_t *half; // likewise, or null
 };
 

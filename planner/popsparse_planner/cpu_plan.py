@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional, Tuple
 
 from .cpu_profile import CpuProfile, load_cpu_profile
-from .cpu_schedule import CpuSchedule, Tier, choose_schedule, tile_efficiency
+from .cpu_schedule import CpuSchedule, Tier, choose_row_schedule, choose_schedule, tile_efficiency
 from .errors import DTypeError, ShapeError
 from .json_data import dump, parse
 
@@ -73,6 +73,7 @@ class CpuPlan:
         (m, k), s, c = self.shape, self.schedule, self.cost
         density = self.blocks * self.block_size**2 / (m * k)
         panel = f"panels of {s.panel_columns} columns" if s.panel_columns else "all columns at once"
+        panel = "a row for each sample, not transposed" if s.by_rows else panel
         parts = [f"tiles of {s.tile_rows} rows x {s.tile_vectors} vectors", f"{panel}{', copied' if s.pack else ''}"]
         parts += [f"bands of {s.band_blocks} block columns"] if s.band_blocks else []
         parts += [f"chunks of {s.chunk_blocks} blocks"] if s.chunk_blocks else []
@@ -111,10 +112,12 @@ def plan_cpu(
     dtype: str = "float32",
     tier: Tier = AVX512,
     profile: Optional[CpuProfile] = None,
+    by_rows: bool = False,
 ) -> CpuPlan:
     """The plan for W of shape (m, k) with `blocks` blocks and X of n columns, dtype float32, float16 or bfloat16.
 
-    profile: the core, by default the one that was measured. Raises ShapeError, DTypeError.
+    by_rows: X and Y come as rows of samples, (n, k) and (n, m); then nothing is transposed where blocks are whole
+    vectors high. profile: the core, by default the one that was measured. Raises ShapeError, DTypeError.
     """
     if dtype not in CPU_DTYPES:
         raise DTypeError(
@@ -124,7 +127,8 @@ def plan_cpu(
         raise ShapeError(f"expected m, k, n and block size of at least 1, got {shape}, {n}, {block_size}")
     core = load_cpu_profile() if profile is None else profile
     caches = (int(core["l1_bytes"]), int(core["l2_bytes"]))
-    schedule = choose_schedule(shape, n, (block_size, block_size), blocks, tier, caches)
+    schedule = choose_row_schedule(block_size, tier) if by_rows else None
+    schedule = schedule or choose_schedule(shape, n, (block_size, block_size), blocks, tier, caches)
     cost = _cost(shape, n, block_size, blocks, dtype, tier, core, schedule)
     return CpuPlan(shape, block_size, blocks, n, dtype, tier.name, schedule, cost)
 

@@ -30,8 +30,8 @@ class CpuSchedule:
     """tile_rows x tile_vectors sums in registers; see cpp/cpu/packed_matrix.hpp for the other fields.
 
     chunk_blocks, band_blocks: 0 for all; panel_columns: 0 for all; pack: copy each panel of x first;
-    pack_misaligned: the same for an x whose rows do not begin on cache lines; by_rows: x and y have a row for each sample,
-    as in PyTorch, and are not transposed.
+    pack_misaligned: the same for an x whose rows do not begin on cache lines; by_rows: x and y have a row for each
+    sample, as in PyTorch, and are not transposed.
     """
 
     tile_rows: int

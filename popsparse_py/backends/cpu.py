@@ -7,7 +7,7 @@ import threading
 import time
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -44,14 +44,19 @@ class CpuBackend:
             return f"this processor has no {self.tier}: it has {', '.join(core.cpu_tiers())}"
         return None
 
-    def plan(self, pattern: BlockPattern, n: int, dtype: str, *, transposed: bool = False) -> CpuPlan:
-        """The plan of W x, or of its transpose times x, with n columns, for this processor."""
+    def plan(
+        self, pattern: BlockPattern, n: int, dtype: str, *, transposed: bool = False, by_rows: bool = False
+    ) -> CpuPlan:
+        """The plan of W x, or of its transpose times x, with n columns, for this processor.
+
+        by_rows: x and y will come as rows of samples, (n, k) and (n, m), as multiply_rows takes them.
+        """
         self._require()
         shape = (pattern.shape[1], pattern.shape[0]) if transposed else pattern.shape
         facts = import_module("popsparse_py._core").cpu_tier_facts(self.tier)
         tier = Tier(facts["name"], facts["lanes"], facts["max_vectors"])
-        blocks, profile = pattern.nnz_blocks, host_profile()
-        return plan_cpu(shape, n, block_size=pattern.block_size, blocks=blocks, dtype=dtype, tier=tier, profile=profile)
+        size: Dict[str, Any] = {"block_size": pattern.block_size, "blocks": pattern.nnz_blocks}
+        return plan_cpu(shape, n, **size, dtype=dtype, tier=tier, profile=host_profile(), by_rows=by_rows)
 
     def compile(self, plan: CpuPlan, *, transposed: bool = False) -> CpuKernel:
         """The kernel of a plan; transposed: it is loaded with W and multiplies by the transpose."""

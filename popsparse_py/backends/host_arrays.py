@@ -29,6 +29,8 @@ def host_view(array: Any, what: str) -> np.ndarray:
         tensor = array.detach() if array.requires_grad else array
         if not tensor.is_cpu:
             tensor = tensor.cpu()
+        if tensor.dtype is torch.float32 and not tensor.is_neg():
+            return np.asarray(tensor.numpy())
         if tensor.dtype is torch.bfloat16:
             return tensor.view(torch.int16).numpy().view(np.uint16)
         plain = tensor.resolve_neg().numpy()
@@ -56,7 +58,7 @@ def empty_like(shape: Tuple[int, ...], dtype: str, like: Any) -> Tuple[Any, np.n
     if is_tensor(like):
         torch = sys.modules["torch"]
         tensor = torch.empty(shape, dtype=getattr(torch, dtype))
-        return tensor, host_view(tensor, "y")
+        return tensor, tensor.numpy() if dtype != "bfloat16" else host_view(tensor, "y")
     if dtype == "bfloat16":
         raise DTypeError("NumPy has no bfloat16: hand in torch tensors, or ask for out_dtype='float32'", dtype=dtype)
     element = np.dtype(dtype)
@@ -64,8 +66,7 @@ def empty_like(shape: Tuple[int, ...], dtype: str, like: Any) -> Tuple[Any, np.n
     for extent in shape:
         size *= extent
     memory = np.empty(size + LINE_BYTES, dtype=np.uint8)
-    begin = -memory.ctypes.data % LINE_BYTES
-    result = memory[begin : begin + size].view(element).reshape(shape)
+    result: np.ndarray = np.ndarray(shape, element, memory, -memory.__array_interface__["data"][0] % LINE_BYTES)
     return result, result
 
 

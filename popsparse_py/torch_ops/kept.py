@@ -78,7 +78,7 @@ class KeptPattern:
 
     def _made(self, key: Key) -> Packed:
         transposed, n, dtype, threads = key
-        plan = CpuBackend(threads).plan(self.pattern, n, dtype, transposed=transposed)
+        plan = CpuBackend(threads).plan(self.pattern, n, dtype, transposed=transposed, by_rows=True)
         core = import_module("popsparse_py._core")
         return Packed(core.CpuMatrix(self.native, transposed, plan.schedule.astuple(), plan.tier), plan)
 

@@ -149,7 +149,9 @@ def test_gelu_is_accurate_over_its_range(tier: str) -> None:
 def test_nan_stays_where_it_is_used_and_nowhere_else(tier: str) -> None:
     w = native.Blocks(8, 8, 4, 4, np.ones((1, 4, 4), np.float32), np.array([0, 1, 1]), np.array([1], np.int32))
     x = np.full((8, 5), np.nan, np.float32)
-    y = native.multiply(w, x, native.empty((8, 5), "float32"), tier, (4, 1, 0, 0, 0, False, False, False), activation="relu")
+    y = native.multiply(
+        w, x, native.empty((8, 5), "float32"), tier, (4, 1, 0, 0, 0, False, False, False), activation="relu"
+    )
     assert np.isnan(y[:4]).all()
     assert not y[4:].any()
 
@@ -159,7 +161,11 @@ def test_results_do_not_depend_on_threads_or_cuts(tier: str, block: Any) -> None
     rng = np.random.default_rng(3)
     w = native.Blocks.random(rng, (200, 150), block, 0.3)
     x = rng.standard_normal((150, 200)).astype(np.float32)
-    for schedule in ((4, 1, 0, 0, 64, True, True, False), (1, 1, 0, 4, 16, False, False, False), (2, 1, 3, 0, 0, False, False, False)):
+    for schedule in (
+        (4, 1, 0, 0, 64, True, True, False),
+        (1, 1, 0, 4, 16, False, False, False),
+        (2, 1, 3, 0, 0, False, False, False),
+    ):
         one = native.multiply(w, x, native.empty((200, 200), "float32"), tier, schedule)
         for threads in (2, 3, 7):
             again = native.multiply(w, x, native.empty((200, 200), "float32"), tier, schedule, threads=threads)
