@@ -22,7 +22,7 @@ HostBackend = Union[CpuBackend, CudaBackend]
 
 KERNELS_KEPT = 6  # packed copies of its values that a matrix keeps, the most recently used
 _NARROWEST = 16  # columns; products with fewer share a plan
-_LOWEST_BY_ROWS = 4  # block size from which rows of samples may have a plan of their own: lanes of the narrowest vectors
+_LOWEST_BY_ROWS = 4  # block size from which rows of samples may have their own plan: lanes of the narrowest vectors
 
 
 def multiply(
@@ -101,7 +101,7 @@ def kernel_of(
     by_rows: it will get rows of samples, as in PyTorch. Values that a tensor was given in place since are packed anew.
     """
     about = max(_NARROWEST, 1 << (n - 1).bit_length()) if plan is None else id(plan)
-    by_rows = by_rows and plan is None and a.block_size >= _LOWEST_BY_ROWS
+    by_rows &= isinstance(backend, CpuBackend) and plan is None and a.block_size >= _LOWEST_BY_ROWS
     key = (backend.name, backend.tier, backend.threads, about, transposed, by_rows)
     values = a.values
     version = getattr(values, "_version", 0)
