@@ -1,5 +1,6 @@
 #include "cpu.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -82,6 +83,51 @@ void multiply(const CpuMatrix &matrix, const py::array &x, py::array y, const py
   cpu::multiply(matrix.packed, xView, yView, n, epilogue, threads);
 }
 
+// Memory of torch tensors, whose views as NumPy arrays would take longer to make than a small product. The caller has
+// checked shapes, element types and strides; 0 is the address of an empty tensor only.
+template <class Data> Data *atAddress(std::uintptr_t address, cpu::Dtype dtype, const char *what) {
+  const std::uintptr_t bytes = dtype == cpu::Dtype::Float32 ? 4 : 2;
+  if (address == 0 || address % bytes != 0) {
+    throw py::value_error(model::text(what, ": expected the address of elements of ", bytes, " bytes, got ", address));
+  }
+  return reinterpret_cast<Data *>(address); // NOLINT: that is the purpose
+}
+
+cpu::Dtype dtypeOf(const std::string &name) {
+  if (name == "float32" || name == "float16" || name == "bfloat16") {
+    return name == "float32" ? cpu::Dtype::Float32 : name == "float16" ? cpu::Dtype::Float16 : cpu::Dtype::Bfloat16;
+  }
+  throw py::value_error("dtype: expected float32, float16 or bfloat16, got " + name);
+}
+
+// values: (blocks, b, b), contiguous.
+void setValuesAt(CpuMatrix &matrix, std::uintptr_t values, const std::string &dtype, int threads) {
+  if (matrix.blocks == 0) {
+    return;
+  }
+  const cpu::Dtype elements = dtypeOf(dtype);
+  const auto *data = atAddress<const void>(values, elements, "values");
+  checkedThreads(threads);
+  const py::gil_scoped_release release;
+  matrix.packed.setValues(data, elements, threads);
+}
+
+// x: (samples, columns of W) with any strides, y: (samples, rows of W), contiguous; bias: (rows of W) floats, or 0.
+void multiplySamples(const CpuMatrix &matrix, std::uintptr_t x, std::ptrdiff_t sampleStride,
+                     std::ptrdiff_t featureStride, std::uintptr_t y, std::int64_t samples, std::uintptr_t bias,
+                     const std::string &dtype, int threads) {
+  if (samples <= 0) {
+    return;
+  }
+  const cpu::Dtype elements = dtypeOf(dtype);
+  const cpu::DenseView xView{atAddress<const void>(x, elements, "x"), elements, featureStride, sampleStride};
+  const cpu::OutputView yView{atAddress<void>(y, elements, "y"), elements, 1, matrix.packed.rows()};
+  const auto *shifts = bias == 0 ? nullptr : atAddress<const float>(bias, cpu::Dtype::Float32, "bias");
+  checkedThreads(threads);
+  const py::gil_scoped_release release;
+  cpu::multiply(matrix.packed, xView, yView, samples, {shifts, cpu::Activation::None}, threads);
+}
+
 void sample(const cpu::Pattern &pattern, const py::array &dy, const py::array &x, py::array out, int threads,
             const std::string &tier) {
   const std::int64_t n = x.ndim() == 2 ? x.shape(1) : 0;
@@ -122,6 +168,9 @@ void bindCpu(py::module_ &module) {
       .def("set_values", &setValues, py::arg("values"), py::arg("threads"))
       .def("multiply", &multiply, py::arg("x"), py::arg("y"), py::arg("bias"), py::arg("activation"),
            py::arg("threads"))
+      .def("set_values_at", &setValuesAt, py::arg("values"), py::arg("dtype"), py::arg("threads"))
+      .def("multiply_samples", &multiplySamples, py::arg("x"), py::arg("sample_stride"), py::arg("feature_stride"),
+           py::arg("y"), py::arg("samples"), py::arg("bias"), py::arg("dtype"), py::arg("threads"))
       .def_property_readonly("packed_bytes", [](const CpuMatrix &matrix) { return matrix.packed.packedBytes(); });
   module.def("cpu_sample", &sample, py::arg("pattern"), py::arg("dy"), py::arg("x"), py::arg("out"), py::arg("threads"),
              py::arg("tier"));

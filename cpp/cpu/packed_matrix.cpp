@@ -55,6 +55,42 @@ std::vector<BlockPlace> blockPlaces(const Pattern &pattern, bool transposed) {
   return places;
 }
 
+// One tile of a block, step by step. stride: elements from row to row; 0: rows are neighbours, steps `blockRows` apart.
+template <int TileRows>
+void packTile(const float *tile, std::int64_t stride, std::int64_t blockRows, std::int64_t steps, float *to) {
+  if (stride == 0) {
+    for (std::int64_t s = 0; s < steps; ++s) {
+      std::copy_n(tile + s * blockRows, TileRows, to + s * TileRows);
+    }
+    return;
+  }
+  for (std::int64_t s = 0; s < steps; ++s) {
+    for (int r = 0; r < TileRows; ++r) {
+      to[s * TileRows + r] = tile[r * stride + s];
+    }
+  }
+}
+
+using PackTile = void (*)(const float *, std::int64_t, std::int64_t, std::int64_t, float *);
+
+// Null where there is no function for so many rows.
+PackTile packTileOf(std::int64_t tileRows) {
+  switch (tileRows) {
+  case 1:
+    return packTile<1>;
+  case 2:
+    return packTile<2>;
+  case 4:
+    return packTile<4>;
+  case 8:
+    return packTile<8>;
+  case 16:
+    return packTile<16>;
+  default:
+    return nullptr;
+  }
+}
+
 } // namespace
 
 PackedMatrix::PackedMatrix(Pattern pattern, bool transposed, const Schedule &schedule, const Kernels &kernels)
@@ -112,15 +148,32 @@ void PackedMatrix::arrange(const Pattern &pattern) {
 void PackedMatrix::packBlock(const float *block, std::int64_t packed, std::int64_t segment,
                              std::int64_t segmentBlocks) {
   const std::int64_t tileRows = schedule_.tileRows, tileFloats = tileRows * steps_;
+  const PackTile whole = packTileOf(tileRows);
   for (std::int64_t t = 0; t < rowTiles(); ++t) {
     float *to = values_.data() + segment * packedBlockFloats() + (t * segmentBlocks + packed - segment) * tileFloats;
-    const std::int64_t rows = std::min<std::int64_t>(tileRows, blockRows_ - t * tileRows);
+    const std::int64_t first = t * tileRows, rows = std::min<std::int64_t>(tileRows, blockRows_ - first);
+    if (rows == tileRows && whole != nullptr) {
+      whole(block + first * (transposed_ ? 1 : steps_), transposed_ ? 0 : steps_, blockRows_, steps_, to);
+      continue;
+    }
     for (std::int64_t s = 0; s < steps_; ++s) {
       for (std::int64_t r = 0; r < rows; ++r) {
-        const std::int64_t row = t * tileRows + r;
+        const std::int64_t row = first + r;
         to[s * tileRows + r] = transposed_ ? block[s * blockRows_ + row] : block[row * steps_ + s];
       }
     }
+  }
+}
+
+// Blocks of one element are packed one after the other, whatever their segments.
+void PackedMatrix::packElements(const float *values, std::int64_t first, std::int64_t last) {
+  float *to = values_.data();
+  if (!transposed_ && bands_ == 1) {
+    std::copy(values + first, values + last, to + first);
+    return;
+  }
+  for (std::int64_t packed = first; packed < last; ++packed) {
+    to[packed] = values[order_[static_cast<std::size_t>(packed)]];
   }
 }
 
@@ -146,6 +199,12 @@ void PackedMatrix::setValues(const void *values, Dtype dtype, int threads) {
       kernels_->toFloat(from + begin, dtype, end - begin, to + begin);
     });
     floats = to;
+  }
+  if (packedBlockFloats() == 1) {
+    parallelFor(threads, threads, [&](std::int64_t part, int) {
+      packElements(floats, blocks() * part / threads, blocks() * (part + 1) / threads);
+    });
+    return;
   }
   const std::int64_t segments = bands_ * rowsOfBlocks(), parts = std::min<std::int64_t>(segments, threads);
   parallelFor(threads, parts, [&](std::int64_t part, int) {

@@ -50,6 +50,7 @@ public:
 private:
   void arrange(const Pattern &pattern);
   void packBlock(const float *block, std::int64_t packed, std::int64_t segment, std::int64_t segmentBlocks);
+  void packElements(const float *values, std::int64_t first, std::int64_t last);
   void packSegments(const float *values, std::int64_t first, std::int64_t last);
   std::int64_t rowTiles() const { return (blockRows_ + schedule_.tileRows - 1) / schedule_.tileRows; }
   std::int64_t packedBlockFloats() const { return rowTiles() * schedule_.tileRows * steps_; }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
@@ -192,6 +193,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@lru_cache(maxsize=1)  # reading takes longer than a small product, and the processor stays the same
 def host_profile() -> CpuProfile:
     """The shipped machine profile with the cache sizes that Linux gives for this processor, where it gives them."""
     found = {}

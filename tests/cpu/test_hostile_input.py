@@ -121,6 +121,41 @@ def test_threads_activation_and_values_are_checked() -> None:
         made.set_values(small().values.astype("f8"), 1)
 
 
+def test_addresses_are_checked() -> None:
+    x, y, made = np.ones((3, 9), "f4"), np.zeros((3, 10), "f4"), matrix()
+    places = (x.ctypes.data, 9, 1, y.ctypes.data, 3, 0, "float32", 1)
+    for position, wrong, message in (
+        (0, 0, "x: expected the address of elements of 4 bytes, got 0"),
+        (3, y.ctypes.data + 2, "y: expected the address of elements of 4 bytes, got"),
+        (5, 6, "bias: expected the address of elements of 4 bytes, got 6"),
+        (6, "float64", "dtype: expected float32, float16 or bfloat16, got float64"),
+        (7, 0, "threads: expected 1 to 1024, got 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            made.multiply_samples(*places[:position], wrong, *places[position + 1 :])
+    with pytest.raises(ValueError, match="values: expected the address of elements of 2 bytes, got 0"):
+        made.set_values_at(0, "float16", 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("order", "CF")
+def test_products_by_address_equal_those_of_arrays(dtype: str, order: Any) -> None:
+    w = small()
+    values, bias = w.values.astype(dtype), np.arange(10, dtype=np.float32)
+    x = np.asarray(np.random.default_rng(1).standard_normal((3, 9)), dtype=dtype, order=order)
+    expected, y = np.zeros((10, 3), dtype), np.zeros((3, 10), dtype)
+    plain, direct = matrix(), matrix()
+    plain.set_values(values, 1)
+    plain.multiply(x.T, expected, bias, "none", 1)
+    direct.set_values_at(values.ctypes.data, dtype, 1)
+    strides = [stride // x.itemsize for stride in x.strides]
+    direct.multiply_samples(x.ctypes.data, *strides, y.ctypes.data, 3, bias.ctypes.data, dtype, 1)
+    assert np.array_equal(y.T, expected)
+    y[:] = 7
+    direct.multiply_samples(0, 0, 0, 0, 0, 0, dtype, 1)  # no samples: nothing is read or written
+    assert (y == 7).all()
+
+
 def test_overlapping_result_is_refused() -> None:
     memory = np.zeros(64, "f4")
     y = np.lib.stride_tricks.as_strided(memory, (10, 3), (4, 4))
