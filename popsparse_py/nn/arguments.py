@@ -11,9 +11,9 @@ from popsparse_planner.errors import CapacityError, DTypeError, PatternError, Sh
 from popsparse_planner.pattern import BlockPattern
 
 from ..formats.checks import checked_block_size, checked_density
+from ..torch_ops.kernels_cpu import DTYPES
 
 DENSITY, BLOCK_SIZE = 1 / 16, 16  # where the caller names none
-DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def checked_features(value: Any, name: str) -> int:
@@ -27,7 +27,9 @@ def checked_dtype(dtype: Any) -> Any:
     """The torch dtype, torch's default for None; DTypeError for one that layers do not have."""
     found = torch.get_default_dtype() if dtype is None else dtype
     if found not in DTYPES:
-        raise DTypeError(f"a layer has no dtype {found}: expected one of {', '.join(map(str, DTYPES))}", dtype=found)
+        raise DTypeError(
+            f"a layer has no dtype {found}: expected one of {', '.join(sorted(map(str, DTYPES)))}", dtype=found
+        )
     return found
 
 

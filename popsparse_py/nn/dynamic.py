@@ -64,9 +64,6 @@ class DynamicSparseLinear(BlockSparseLinear):
         shape = (self.out_features, self.in_features)
         return pattern_of(self.row[:used], self.col[:used], shape, self.block_size)
 
-    def _count(self) -> Optional[Tensor]:
-        return self.nnz
-
     def forward(self, x: Tensor) -> Tensor:
         """As BlockSparseLinear.forward."""
         y = super().forward(x)

@@ -63,14 +63,11 @@ class BlockSparseLinear(torch.nn.Module):
         """Where products run: the name of the device type of the values."""
         return str(self.values.device.type)
 
-    def _count(self) -> Optional[Tensor]:
-        """int32 (), the number of slots in use; None: all."""
-        return None
-
     def forward(self, x: Tensor) -> Tensor:
         """(..., out_features) for x (..., in_features) of the layer's dtype; raises as torch_ops.linear."""
+        places: Any = self._buffers  # nn.Module looks longer for an attribute than a small product takes
         shape = (self.out_features, self.in_features)
-        return linear(x, self.values, self.bias, self.row, self.col, self._count(), shape)
+        return linear(x, self.values, self.bias, places["row"], places["col"], places.get("nnz"), shape)
 
     def reset_parameters(self) -> None:
         """New values and bias, uniform as in nn.Linear, with the inputs that an output has on average as fan-in."""

@@ -11,8 +11,6 @@ from popsparse_planner.errors import DTypeError, ShapeError, TargetUnavailableEr
 
 from . import operators
 
-KERNEL_DEVICES = ("cpu", "meta")
-
 
 def linear(
     x: Tensor,  # (..., k)
@@ -32,11 +30,10 @@ def linear(
     m, k = shape
     if x.dim() == 0 or x.shape[-1] != k:
         raise ShapeError(f"x has shape {tuple(x.shape)}: expected (..., {k}), as W is {m} x {k}", expected=k)
-    device = x.device.type
-    if device in KERNEL_DEVICES[:1] and torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
+    if torch.is_autocast_enabled("cpu") and x.is_cpu:
+        dtype = torch.get_autocast_dtype("cpu")
         x, values, bias = x.to(dtype), values.to(dtype), bias if bias is None else bias.to(dtype)
-    if x.dtype != values.dtype or x.device != values.device or device not in KERNEL_DEVICES:
+    if x.dtype is not values.dtype or not ((x.is_cpu and values.is_cpu) or (x.is_meta and values.is_meta)):
         _refuse(x, values)
     rows = x if x.dim() == 2 else x.reshape(-1, k)
     y: Tensor = operators.linear(rows, values, bias, row, col, nnz, m)
@@ -48,10 +45,9 @@ def _refuse(x: Tensor, values: Tensor) -> None:
         raise TargetUnavailableError(
             f"x is on {x.device}, the layer on {values.device}: move one of them with .to({str(x.device)!r})"
         )
-    if x.device.type not in KERNEL_DEVICES:
+    if not (x.is_cpu or x.is_meta):
         raise TargetUnavailableError(
-            f"there are no kernels for tensors on {x.device}: expected {' or '.join(KERNEL_DEVICES)}; move layer and x "
-            "with .to('cpu')"
+            f"there are no kernels for tensors on {x.device}: expected cpu or meta; move layer and x with .to('cpu')"
         )
     raise DTypeError(
         f"x has dtype {x.dtype}, the layer {values.dtype}: use x.to({values.dtype}), or run under torch.autocast",

@@ -7,17 +7,18 @@ from importlib import import_module
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from popsparse_planner.cpu_plan import CpuPlan
 from popsparse_planner.errors import PatternError
 from popsparse_planner.pattern import BlockPattern
 
-from ..backends.cpu import CpuBackend, checked_bias, native_pattern
-from ..backends.host_arrays import host_view
+from ..backends.cpu import CpuBackend, native_pattern
 
 MATRICES_KEPT = 4  # of one pattern: W and its transpose for two classes of n
 _NARROWEST = 16  # columns; products with fewer share a plan
+_NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
 Key = Tuple[bool, int, str, int]  # transposed, class of n, dtype, threads
 
@@ -43,6 +44,11 @@ class KeptPattern:
         self._idle: Dict[Key, Packed] = {}
         self._shared: Dict[Key, Packed] = {}
 
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of all packed matrices."""
+        return sum(p.matrix.packed_bytes for kept in (self._idle, self._shared) for p in kept.values())
+
     def multiply(
         self,
         x: Tensor,  # (n, k), transposed: (n, m)
@@ -58,10 +64,11 @@ class KeptPattern:
         tells of a change. Values in training are packed at every call, as optimizers may write past that counter.
         """
         n = x.shape[0]
-        key = (transposed, max(_NARROWEST, 1 << (n - 1).bit_length()), str(values.dtype)[6:], threads)
+        dtype = _NAMES[values.dtype]
+        key = (transposed, max(_NARROWEST, 1 << (n - 1).bit_length()), dtype, threads)
         if values.requires_grad or values.is_inference():
             packed = self._idle.pop(key, None) or self._made(key)
-            self._load(packed, values, threads)
+            _load(packed, values, dtype, threads)
             _run(packed, x, bias, y, threads)
             _keep(self._idle, key, packed)
         else:
@@ -72,7 +79,7 @@ class KeptPattern:
         packed = self._shared.get(key)
         if packed is None or packed.stamp != stamp or packed.values() is not values:
             packed = self._made(key)._replace(values=weakref.ref(values), stamp=stamp)
-            self._load(packed, values, threads)
+            _load(packed, values, key[2], threads)
             _keep(self._shared, key, packed)
         return packed
 
@@ -82,15 +89,26 @@ class KeptPattern:
         core = import_module("popsparse_py._core")
         return Packed(core.CpuMatrix(self.native, transposed, plan.schedule.astuple(), plan.tier), plan)
 
-    def _load(self, packed: Packed, values: Tensor, threads: int) -> None:
-        blocks = host_view(values, "values")[: self.pattern.nnz_blocks]
-        packed.matrix.set_values(blocks if blocks.flags.c_contiguous else np.ascontiguousarray(blocks), threads)
+
+def _load(packed: Packed, values: Tensor, dtype: str, threads: int) -> None:
+    blocks = values if values.is_contiguous() else values.contiguous()
+    packed.matrix.set_values_at(blocks.data_ptr(), dtype, threads)
 
 
 def _run(packed: Packed, x: Tensor, bias: Optional[Tensor], y: Tensor, threads: int) -> None:
-    shifts = None if bias is None else checked_bias(bias, y.shape[1])
-    used = packed.plan.threads(threads, x.shape[0])
-    packed.matrix.multiply(host_view(x, "x").T, host_view(y, "y").T, shifts, "none", used)
+    """y = x W^T + bias; y is contiguous, the shapes fit, n is at least 1."""
+    if x.is_neg():  # a view that torch would negate when it reads it
+        x = x.resolve_neg()
+    # The memory that an address is of has to stay: floats is in use until the call is over.
+    floats = bias if bias is None or _is_plain_float(bias) else bias.detach().float().contiguous()
+    shifts = 0 if floats is None else floats.data_ptr()
+    n, strides, dtype = x.shape[0], x.stride(), _NAMES[x.dtype]
+    used = 1 if threads == 1 else packed.plan.threads(threads, n)
+    packed.matrix.multiply_samples(x.data_ptr(), *strides, y.data_ptr(), n, shifts, dtype, used)
+
+
+def _is_plain_float(bias: Tensor) -> bool:
+    return bias.dtype is torch.float32 and bias.is_contiguous()
 
 
 def _keep(kept: Dict[Key, Packed], key: Key, packed: Packed) -> None:
@@ -104,6 +122,7 @@ class _Entry(NamedTuple):
 
     col: Any  # weak reference
     stamp: Any
+    frame: Tuple[Tuple[int, int], int]  # shape, b
     kept: KeptPattern
 
 
@@ -117,24 +136,29 @@ def kept_pattern(
 
     Raises PatternError if they are not the coordinates of distinct blocks of `shape`, by row, then column.
     """
-    stamp = (shape, b, _stamp(row), _stamp(col), None if nnz is None else _stamp(nnz))
+    stamp = _stamp(row, col, nnz)
     entry = _entries.get(id(col))
-    if entry is not None and entry.col() is not col:
-        entry = None  # of a tensor that is gone
-    if entry is not None and entry.stamp == stamp and None not in stamp[2:4]:
-        return entry.kept
+    if entry is not None:
+        if entry.col() is not col:
+            entry = None  # of a tensor that is gone
+        elif entry.stamp == stamp is not None and entry.frame == (shape, b):
+            return entry.kept
     rows, cols = _coordinates(row, col, nnz)
     kept = None if entry is None else entry.kept
     if kept is None or not _is_same(kept.pattern, shape, b, rows, cols):
         kept = KeptPattern(BlockPattern(shape, b, rows.copy(), cols.copy()))
     key = id(col)
-    _entries[key] = _Entry(weakref.ref(col, lambda _: _entries.pop(key, None)), stamp, kept)
+    _entries[key] = _Entry(weakref.ref(col, lambda _: _entries.pop(key, None)), stamp, (shape, b), kept)
     return kept
 
 
-def _stamp(tensor: Tensor) -> Any:
-    """What changes when a tensor is written; None where torch does not count."""
-    return None if tensor.is_inference() else (tensor.data_ptr(), tensor._version)
+def _stamp(row: Tensor, col: Tensor, nnz: Optional[Tensor]) -> Any:
+    """What changes when one of the tensors is written or gets other memory; None where torch does not count that."""
+    try:
+        places = (row.data_ptr(), row._version, col.data_ptr(), col._version)
+        return places if nnz is None else (*places, nnz.data_ptr(), nnz._version)
+    except RuntimeError:  # inference tensors have no version
+        return None
 
 
 def _coordinates(row: Tensor, col: Tensor, nnz: Optional[Tensor]) -> Tuple[np.ndarray, np.ndarray]:

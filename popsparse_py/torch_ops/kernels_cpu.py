@@ -15,6 +15,7 @@ from ..ops import get_num_threads
 from . import composite
 from .kept import kept_pattern
 
+DTYPES = frozenset((torch.float32, torch.float16, torch.bfloat16, torch.float64))
 _FLOPS_PER_THREAD = 2**20  # below this a second thread costs more than it brings
 
 
@@ -28,6 +29,7 @@ def linear(
     m: int,
 ) -> Tensor:
     """x W^T + bias, (n, m)."""
+    _check(x, values, "x", "values")
     return _product(x, values, bias, row, col, nnz, (m, x.shape[1]), transposed=False)
 
 
@@ -40,6 +42,7 @@ def linear_transposed(
     k: int,
 ) -> Tensor:
     """dy W, (n, k)."""
+    _check(dy, values, "dy", "values")
     return _product(dy, values, None, row, col, nnz, (dy.shape[1], k), transposed=True)
 
 
@@ -86,14 +89,18 @@ def _product(
     *,
     transposed: bool,
 ) -> Tensor:
-    _check(x, values, "x", "values")
-    if values.dim() != 3 or values.shape[1] != values.shape[2] or values.shape[0] != len(col):
-        raise ShapeError(f"values have shape {tuple(values.shape)}: expected ({len(col)}, b, b), a block for each slot")
-    kept = kept_pattern(row, col, nnz, shape, values.shape[1])
+    slots, b = len(col), values.shape[-1]
+    if values.shape != (slots, b, b):
+        raise ShapeError(f"values have shape {tuple(values.shape)}: expected ({slots}, b, b), a block for each slot")
+    rows = shape[1 if transposed else 0]
+    if bias is not None and bias.shape != (rows,):
+        raise ShapeError(f"bias has shape {tuple(bias.shape)}: expected ({rows},)")
+    kept = kept_pattern(row, col, nnz, shape, b)
     if x.dtype == torch.float64:
         return _composite(x, values[: kept.pattern.nnz_blocks], bias, row, col, shape, transposed)
-    y = torch.empty((x.shape[0], shape[1 if transposed else 0]), dtype=x.dtype)
-    if x.shape[0]:
+    n = x.shape[0]
+    y = torch.empty(n, rows, dtype=x.dtype)
+    if n:
         kept.multiply(x, values, bias, y, transposed, num_threads())
     return y
 
@@ -115,9 +122,11 @@ def _composite(
 
 
 def _check(left: Tensor, right: Tensor, left_name: str, right_name: str) -> None:
-    if left.dtype != right.dtype:
+    if left.dim() != 2:
+        raise ShapeError(f"{left_name} has shape {tuple(left.shape)}: expected a row for each sample")
+    if left.dtype is not right.dtype or left.dtype not in DTYPES:
         raise DTypeError(
-            f"{left_name} has dtype {left.dtype} and {right_name} {right.dtype}: expected the same; convert one, or "
-            "run under torch.autocast",
+            f"{left_name} has dtype {left.dtype} and {right_name} {right.dtype}: expected one of "
+            f"{', '.join(sorted(map(str, DTYPES)))} for both; convert them, or run under torch.autocast",
             dtype=str(left.dtype),
         )

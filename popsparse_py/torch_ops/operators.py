@@ -20,16 +20,17 @@ def _linear_shape(x: Tensor, values: Tensor, bias: Any, row: Tensor, col: Tensor
 
 def _save_linear(ctx: Any, inputs: Tuple[Any, ...], output: Any) -> None:
     x, values, _, row, col, nnz, _ = inputs
-    wants_x, wants_values = ctx.needs_input_grad[:2]
-    ctx.save_for_backward(x if wants_values else None, values if wants_x else None, row, col, nnz)
-    ctx.k, ctx.block_size = x.shape[1], values.shape[1]
+    wants = ctx.needs_input_grad
+    ctx.save_for_backward(x if wants[1] else None, values if wants[0] else None, row, col, nnz)
+    ctx.sizes = x.shape[1], values.shape[1]
 
 
 def _linear_gradients(ctx: Any, dy: Tensor) -> Gradients:
     x, values, row, col, nnz = ctx.saved_tensors
     wants_x, wants_values, wants_bias = ctx.needs_input_grad[:3]
-    dx = linear_transposed(dy, values, row, col, nnz, ctx.k) if wants_x else None
-    dvalues = sampled(dy, x, row, col, nnz, ctx.block_size) if wants_values else None
+    k, block_size = ctx.sizes
+    dx = linear_transposed(dy, values, row, col, nnz, k) if wants_x else None
+    dvalues = sampled(dy, x, row, col, nnz, block_size) if wants_values else None
     return dx, dvalues, dy.sum(0) if wants_bias else None, None, None, None, None
 
 

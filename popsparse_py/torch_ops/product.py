@@ -7,7 +7,7 @@ from typing import Any, Callable
 import torch
 from torch import Tensor
 
-_PLAIN = (Tensor, torch.nn.Parameter)
+_PLAIN = frozenset((Tensor, torch.nn.Parameter, int, type(None)))  # types of inputs that nothing has to see
 
 
 class Product:
@@ -35,7 +35,9 @@ class Product:
         )
         self.operator.register_fake(shape)
         self.operator.register_autograd(gradients, setup_context=save)
-        self._eager = _autograd_function(name, forward=_saving(kernel, save), backward=gradients)
+        eager = _autograd_function(name, forward=_saving(kernel, save), backward=gradients)
+        # What Function.apply ends in where no transform is active.
+        self._eager_apply = getattr(super(torch.autograd.Function, eager), "apply")  # noqa: B009
         self._transformed = _autograd_function(
             name, forward=_unchanged(self.operator), setup_context=save, backward=gradients, vmap=batching(self)
         )
@@ -51,7 +53,7 @@ class Product:
         if is_watched(inputs):
             return self.operator(*inputs)
         if torch.is_grad_enabled():
-            return self._eager.apply(*inputs)
+            return self._eager_apply(*inputs)
         return self.kernel(*inputs)
 
 
@@ -60,7 +62,8 @@ def is_watched(inputs: Any) -> bool:
     return (
         torch._C._len_torch_dispatch_stack() > 0
         or torch._C._get_tracing_state() is not None
-        or any(isinstance(t, Tensor) and (type(t) not in _PLAIN or not t.is_cpu) for t in inputs)
+        or not _PLAIN.issuperset(map(type, inputs))
+        or not inputs[0].is_cpu
     )
 
 
@@ -70,8 +73,9 @@ def _autograd_function(name: str, **members: Any) -> Any:
 
 def _saving(kernel: Callable[..., Tensor], save: Callable[[Any, Any, Any], None]) -> Callable[..., Tensor]:
     def forward(ctx: Any, *inputs: Any) -> Tensor:
-        save(ctx, inputs, None)
-        return kernel(*inputs)
+        result = kernel(*inputs)
+        save(ctx, inputs, result)
+        return result
 
     return forward
 

@@ -201,5 +201,11 @@ def test_bad_input_is_refused() -> None:
             linear(x, values, bias, row_bad, col, nnz, (8, 12))
     with pytest.raises(ps.ShapeError, match="a block for each slot"):
         operators.linear(x, values[:, :, :2].contiguous(), bias, row, col, nnz, 8)
-    with pytest.raises(ps.DTypeError, match="expected the same"):
+    with pytest.raises(ps.ShapeError, match=r"bias has shape \(7,\): expected \(8,\)"):
+        linear(x, values, bias[:7], row, col, nnz, (8, 12))
+    with pytest.raises(ps.ShapeError, match=r"x has shape \(12,\): expected a row for each sample"):
+        operators.linear(x[0], values, None, row, col, nnz, 8)
+    with pytest.raises(ps.DTypeError, match=r"values torch.int32: expected one of torch.bfloat16"):
+        operators.linear(x.int(), values.int(), None, row, col, nnz, 8)
+    with pytest.raises(ps.DTypeError, match=r"dy has dtype torch.float64 and x torch.float32: expected one of"):
         operators.sampled(x[:, :8].double(), x, row, col, nnz, 4)
