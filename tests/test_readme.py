@@ -1,6 +1,7 @@
 """The README's Python blocks are run as they stand, one after the other; its commands exist."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,28 @@ def blocks(language: str) -> list:
     return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_blocks(sources: list, names: dict) -> None:
+    for block in sources:
+        exec(compile(block, "README.md, a Python block", "exec"), names)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("popsparse_py._core", reason="the native core is not built")
     monkeypatch.chdir(tmp_path)
-    python = blocks("python")
-    assert python, "the README shows no Python"
-    names: dict = {"__name__": "readme"}
-    for number, block in enumerate(python, 1):
-        exec(compile(block, f"README.md, Python block {number}", "exec"), names)
+
+
+def test_python_blocks_run() -> None:
+    plain = [block for block in blocks("python") if "import torch" not in block]
+    assert plain, "the README shows no Python"
+    run_blocks(plain, {"__name__": "readme"})
+
+
+def test_torch_blocks_run() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    found = [block for block in blocks("python") if "import torch" in block]
+    assert found, "the README shows no layers"
+    run_blocks(found, {"__name__": "readme", "ps": import_module("popsparse_py")})
 
 
 def test_dev_commands_named_exist() -> None:

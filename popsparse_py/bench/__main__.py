@@ -1,7 +1,7 @@
 """`python -m popsparse_py.bench`: prints each measurement beside its bound.
 
-`plans` compares static plans over the published grid, `dynamic` dynamic ones with the published scheme; `readme` writes
-the README's tables.
+`plans` compares static plans over the published grid, `dynamic` dynamic ones with the published scheme, `layers` times
+torch layers; `readme` writes the README's tables.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from ..cli.output import Output, new_table
-from . import dynamic, dynamic_view, plans_command, readme, startup, static
+from . import dynamic, dynamic_view, layers_command, plans_command, readme, startup, static
 from .measure import Measurement, measure
 
 # No `from __future__ import annotations` here: below Python 3.10 typer reads the annotations as they stand.
@@ -58,6 +58,16 @@ def compare_dynamic(
 ) -> None:
     """Compare dynamic plans with the published scheme: buckets, propagation, predicted speed; minutes."""
     dynamic_view.show(Output(as_json=as_json, quiet=False), data, patterns)
+
+
+@app.command("layers")
+def time_layers(
+    side: int = typer.Option(128, min=16, help="Features in and out."),
+    *,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
+) -> None:
+    """Time calls of small sparse layers against nn.Linear, in turns, and new patterns; needs torch."""
+    layers_command.execute(side, as_json=as_json)
 
 
 @app.command("readme")
