@@ -7,7 +7,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from . import json_data
 from .bucket_layout import BucketLayout
-from .cost import PARTS, Cost
+from .cost import Cost
 from .dynamic.buckets import cell_counts, check_pattern
 from .dynamic.draft import Draft
 from .dynamic.frame import Frame
@@ -18,7 +18,7 @@ from .errors import CapacityError, FormatError, PlanError
 from .explain_dynamic import explain_dynamic
 from .memory import Memory
 from .pattern import BlockPattern
-from .plan import Candidate, Grid, Shortfall, Step, make_report
+from .plan import Candidate, Grid, PlannedProduct, Shortfall, Step
 from .problem import PlanOptions, Problem
 from .target import Target
 
@@ -59,7 +59,7 @@ class PatternForecast:
 
 
 @dataclass(frozen=True, eq=False)
-class DynamicPlan:
+class DynamicPlan(PlannedProduct):
     """How Y (m, n) = W (m, k) X (k, n) runs for every pattern of W with at most capacity_blocks blocks.
 
     density: planned, capacity_blocks / all blocks. draft: cells, buckets and worker split; published: the published
@@ -142,34 +142,9 @@ class DynamicPlan:
         return 2 * self.capacity_blocks * self.problem.block_size**2 * self.problem.n
 
     @property
-    def tflops(self) -> float:
-        """flops per predicted second, in 1e12; 0 for a plan without cost."""
-        return self.flops / self.cost.seconds / 1e12 if self.cost is not None else 0.0
-
-    @property
-    def efficiency(self) -> float:
-        """Share of the chip's matrix peak at this data type that the useful operations reach."""
-        peak = 2 * self.target.amp_macs_per_cycle[self.problem.dtype] * self.target.tiles * self.target.clock_hz
-        return self.tflops * 1e12 / peak
-
-    @property
     def imbalance(self) -> float:
         """Blocks of the fullest cell that the plan reckons with over the mean; 1 = even."""
         return 1.0 if self.draft is None else self.draft.peak_blocks * self.frame.num_cells / self.capacity_blocks
-
-    @property
-    def speedup_vs_dense(self) -> Optional[float]:
-        """Predicted dense time over predicted sparse time; None where either has no prediction."""
-        if self.cost is None or self.dense_cost is None:
-            return None
-        return self.dense_cost.seconds / self.cost.seconds
-
-    @property
-    def bottleneck(self) -> str:
-        """The part of the cost that takes most cycles: "compute", "exchange", "sync", "reduce" or "other"."""
-        if self.cost is None:
-            return "memory"
-        return max(PARTS, key=lambda part: float(getattr(self.cost, part)))[: -len("_cycles")]
 
     @property
     def published_cost(self) -> Optional[int]:
@@ -179,10 +154,6 @@ class DynamicPlan:
     def explain(self) -> str:
         """The plan in words and numbers, for a terminal."""
         return explain_dynamic(self)
-
-    def report(self) -> Any:
-        """A report.Report, as StaticPlan.report."""
-        return make_report(self)
 
     def explain_pattern(self, pattern: BlockPattern) -> PatternForecast:
         """Whether a pattern fits, and what it will cost, before anything is loaded.
@@ -236,9 +207,6 @@ class DynamicPlan:
         if self.published is not None and self.published.ok:
             raise PlanError("strategy 'popsparse' is a baseline to compare with: plan with strategy='quantile' to run")
         raise PlanError(f"the plan cannot run: {self.reason}")
-
-    def __str__(self) -> str:
-        return self.explain()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DynamicPlan) and self.to_json() == other.to_json()

@@ -161,12 +161,7 @@ def _candidate(found: Found, won: bool) -> Candidate:
 
 
 def _shortfall(plan: DynamicPlan, blocks: int) -> Optional[Shortfall]:
-    memory = plan.memory
-    if memory is None or memory.fits:
-        return None
-    tile = memory.worst_tile
-    buffer, size = memory.largest_buffer(tile)
-    return Shortfall(tile, buffer, size, memory.peak_bytes, memory.capacity_bytes, _hint(plan, blocks))
+    return None if plan.memory is None else Shortfall.of(plan.memory, lambda: _hint(plan, blocks))
 
 
 def _hint(plan: DynamicPlan, blocks: int) -> str:

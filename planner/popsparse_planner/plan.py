@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -63,6 +63,14 @@ class Shortfall:
     capacity_bytes: int
     hint: str
 
+    @classmethod
+    def of(cls, memory: Memory, make_hint: Callable[[], str]) -> Optional[Shortfall]:
+        """The shortfall of a plan with this memory; None if it fits, and then no hint is made."""
+        if memory.fits:
+            return None
+        tile = memory.worst_tile
+        return cls(tile, *memory.largest_buffer(tile), memory.peak_bytes, memory.capacity_bytes, make_hint())
+
     def __str__(self) -> str:
         return (
             f"tile {self.tile} needs {self.needed_bytes:,} B ({self.buffer} {self.buffer_bytes:,}), "
@@ -75,8 +83,45 @@ def make_report(plan: Any) -> Any:
     return import_module(f"{__package__}.report").build_report(plan)
 
 
+class PlannedProduct:
+    """What follows from the predicted cost of a plan, whatever its mode: StaticPlan and DynamicPlan are such."""
+
+    @property
+    def tflops(self: Any) -> float:
+        """flops per predicted second, in 1e12; 0 for a plan without cost."""
+        return self.flops / self.cost.seconds / 1e12 if self.cost is not None else 0.0
+
+    @property
+    def efficiency(self: Any) -> float:
+        """Share of the chip's matrix peak at this data type that the useful operations reach."""
+        peak = 2 * self.target.amp_macs_per_cycle[self.problem.dtype] * self.target.tiles * self.target.clock_hz
+        return float(self.tflops * 1e12 / peak)
+
+    @property
+    def speedup_vs_dense(self: Any) -> Optional[float]:
+        """Predicted dense time over predicted sparse time; None where either has no prediction."""
+        if self.cost is None or self.dense_cost is None:
+            return None
+        return float(self.dense_cost.seconds / self.cost.seconds)
+
+    @property
+    def bottleneck(self: Any) -> str:
+        """The part of the cost that takes most cycles: "compute", "exchange", "sync", "reduce" or "other"."""
+        if self.cost is None:
+            return "memory"
+        largest = max(PARTS, key=lambda part: float(getattr(self.cost, part)))
+        return largest[: -len("_cycles")]
+
+    def report(self) -> Any:
+        """A report.Report: verdict, numbers, crossover and alternatives for a terminal, a page, JSON or a trace."""
+        return make_report(self)
+
+    def __str__(self: Any) -> str:
+        return str(self.explain())
+
+
 @dataclass(frozen=True, eq=False)
-class StaticPlan:
+class StaticPlan(PlannedProduct):
     """How Y (m, n) = W (m, k) X (k, n) runs when W's pattern is known at compile time.
 
     partition, cost, memory: None only where the popsparse strategy refuses (`reason` says why).
@@ -127,47 +172,14 @@ class StaticPlan:
         return 2 * self.pattern.nnz * self.problem.n
 
     @property
-    def tflops(self) -> float:
-        """flops per predicted second, in 1e12; 0 for a plan without cost."""
-        return self.flops / self.cost.seconds / 1e12 if self.cost is not None else 0.0
-
-    @property
-    def efficiency(self) -> float:
-        """Share of the chip's matrix peak at this data type that the useful operations reach."""
-        peak = 2 * self.target.amp_macs_per_cycle[self.problem.dtype] * self.target.tiles * self.target.clock_hz
-        return self.tflops * 1e12 / peak
-
-    @property
     def imbalance(self) -> float:
         """Multiplying cycles of the slowest tile over the mean of the tiles used; 1 = even."""
         used = self.dot_cycles[self.tile_blocks > 0]
         return float(used.max() / used.mean()) if len(used) and used.mean() > 0 else 1.0
 
-    @property
-    def speedup_vs_dense(self) -> Optional[float]:
-        """Predicted dense time over predicted sparse time; None where either has no prediction."""
-        if self.cost is None or self.dense_cost is None:
-            return None
-        return self.dense_cost.seconds / self.cost.seconds
-
-    @property
-    def bottleneck(self) -> str:
-        """The part of the cost that takes most cycles: "compute", "exchange", "sync", "reduce" or "other"."""
-        if self.cost is None:
-            return "memory"
-        largest = max(PARTS, key=lambda part: float(getattr(self.cost, part)))
-        return largest[: -len("_cycles")]
-
     def explain(self) -> str:
         """The plan in words and numbers, for a terminal."""
         return explain_static(self)
-
-    def report(self) -> Any:
-        """A report.Report: verdict, numbers, crossover and alternatives for a terminal, a page, JSON or a trace."""
-        return make_report(self)
-
-    def __str__(self) -> str:
-        return self.explain()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StaticPlan) and self.to_json() == other.to_json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import List, Optional, Tuple, Union
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from .cost import Cost
 from .dense import plan_dense
 from .errors import PlanError
-from .memory import Memory
 from .partition import Partition
 from .pattern import BlockPattern
 from .plan import Candidate, Grid, Shortfall, StaticPlan, Step
@@ -118,6 +118,7 @@ def _assemble(
     """The plan with everything that follows from its evaluation."""
     none = np.zeros(target.tiles, dtype=np.int64)
     cost: Optional[Cost] = None if evaluation is None else evaluation.cost
+    memory = None if evaluation is None else evaluation.memory
     asked = (pattern, problem, target, options, strategy)
     if evaluation is not None and evaluation.memory.fits and evaluation.overflow is not None:
         reason = f"{evaluation.overflow}; {_hint(*asked, evaluation.memory.peak_bytes)}"
@@ -129,13 +130,13 @@ def _assemble(
         options=options,
         partition=partition,
         cost=cost,
-        memory=None if evaluation is None else evaluation.memory,
+        memory=memory,
         steps=() if evaluation is None else tuple(Step(s.name, s.kind, s.cycles, s.repeats) for s in evaluation.steps),
         dot_cycles=none if evaluation is None else np.rint(evaluation.dot_cycles).astype(np.int64),
         tile_blocks=none if partition is None else _tile_blocks(partition, target.tiles),
         candidates=tuple(_candidate(t, index == 0) for index, t in enumerate(tried)),
         dense_cost=None,
-        shortfall=None if evaluation is None else _shortfall(*asked, evaluation.memory),
+        shortfall=None if memory is None else Shortfall.of(memory, partial(_hint, *asked, memory.peak_bytes)),
         reason=reason,
     )
 
@@ -165,17 +166,6 @@ def _candidate(tried: Tried, won: bool) -> Candidate:
         peak_bytes=memory.peak_bytes,
         verdict=verdict,
     )
-
-
-def _shortfall(
-    pattern: BlockPattern, problem: Problem, target: Target, options: PlanOptions, strategy: str, memory: Memory
-) -> Optional[Shortfall]:
-    if memory.fits:
-        return None
-    tile = memory.worst_tile
-    buffer, size = memory.largest_buffer(tile)
-    hint = _hint(pattern, problem, target, options, strategy, memory.peak_bytes)
-    return Shortfall(tile, buffer, size, memory.peak_bytes, memory.capacity_bytes, hint)
 
 
 def _hint(
