@@ -15,6 +15,7 @@ from popsparse_planner.pattern import BlockPattern
 
 from ..formats import BlockSparseMatrix
 from ..formats.arrays import dtype_name, is_tensor
+from . import cuda_tensors
 from .base import Number, Result, Trace, check_x_shape
 from .cuda_device import CudaDevice, DeviceArray, open_device, why_no_device
 from .cuda_product import CudaProduct, CudaSampler, Operands
@@ -90,7 +91,7 @@ class CudaKernel:
         self._lock = threading.Lock()
         self._pattern: Optional[BlockPattern] = None
         self._product: Optional[CudaProduct] = None
-        self._values: Optional[DeviceArray] = None
+        self._values: Any = None  # that the product reads, on the device
 
     def load(self, w: BlockSparseMatrix) -> None:
         """Bring W's values to the device: any pattern of the plan's shape and block size.
@@ -108,8 +109,12 @@ class CudaKernel:
         with self._lock:
             kept = self._product if self._pattern is w.pattern else None
             product = kept or CudaProduct(self.device, self.plan, w.pattern)
-            values = self.device.put(host_view(w.values, "W"))
-            product.set_values(values.pointer)
+            if cuda_tensors.is_on_device(w.values):
+                values: Any = w.values.detach().contiguous()
+                product.set_values(values.data_ptr(), cuda_tensors.current_stream(values))
+            else:
+                values = self.device.put(host_view(w.values, "W"))
+                product.set_values(values.pointer)
             self._pattern, self._product, self._values = w.pattern, product, values
 
     def run(self, x: Any, *, bias: Any = None, activation: str = "none") -> Result:
@@ -127,31 +132,46 @@ class CudaKernel:
         self, x: Any, bias: Any = None, activation: str = "none", out_dtype: Optional[str] = None, out: Any = None
     ) -> Any:
         """y (m, n) as `run` gives it, without a trace; out_dtype: of y, the plan's by default; no `out`."""
-        view = host_view(x, "x")
-        check_x_shape(*self.plan.shape, view.shape)
-        return _converted(self._product_of(view, x, bias, activation, out), out_dtype)
+        check_x_shape(*self.plan.shape, tuple(x.shape))
+        if cuda_tensors.is_on_device(x):
+            return _converted(self._product_on_device(x, bias, activation, out), out_dtype)
+        return _converted(self._product_of(host_view(x, "x"), x, bias, activation, out), out_dtype)
 
     def multiply_rows(
         self, x: Any, bias: Any = None, activation: str = "none", out_dtype: Optional[str] = None, out: Any = None
     ) -> Any:
         """y (batch, m) = activation(x W^T + bias) for x (batch, k), PyTorch's orientation."""
-        view = host_view(x, "x")
-        if view.ndim != 2 or view.shape[1] != self.plan.shape[1]:
-            raise ShapeError(f"x has shape {view.shape}: expected (batch, {self.plan.shape[1]})")
-        return _converted(self._product_of(view.T, x, bias, activation, out).T, out_dtype)
+        if len(x.shape) != 2 or x.shape[1] != self.plan.shape[1]:
+            raise ShapeError(f"x has shape {tuple(x.shape)}: expected (batch, {self.plan.shape[1]})")
+        if cuda_tensors.is_on_device(x):
+            return _converted(self._product_on_device(x.T, bias, activation, out).T, out_dtype)
+        return _converted(self._product_of(host_view(x, "x").T, x, bias, activation, out).T, out_dtype)
+
+    def _product_on_device(self, x: Any, bias: Any, activation: str, out: Any) -> Any:
+        """The product of a tensor there, on torch's current stream; bias: a tensor there too."""
+        _refuse_out(out)
+        self._check_dtype(dtype_name(x))
+        with self._lock:
+            return cuda_tensors.multiply(self._loaded(), x, bias, activation)
+
+    def _check_dtype(self, found: str) -> None:
+        if found != self.plan.dtype:
+            raise DTypeError(
+                f"x has dtype {found}, the plan is for {self.plan.dtype}: convert one of them", dtype=found
+            )
+
+    def _loaded(self) -> CudaProduct:
+        if self._product is None:
+            raise PlanError("no values are loaded: call load(w) before run(x)")
+        return self._product
 
     def _product_of(self, view: np.ndarray, x: Any, bias: Any, activation: str, out: Any) -> Any:
         _refuse_out(out)
-        if _dtype_of(view) != self.plan.dtype:
-            raise DTypeError(
-                f"x has dtype {_dtype_of(view)}, the plan is for {self.plan.dtype}: convert one of them",
-                dtype=_dtype_of(view),
-            )
+        self._check_dtype(_dtype_of(view))
         m, n = self.plan.shape[0], view.shape[1]
         y, memory = empty_like((m, n), self.plan.dtype, x)
         with self._lock:
-            if self._product is None:
-                raise PlanError("no values are loaded: call load(w) before run(x)")
+            product = self._loaded()
             x_on, x_pitch = _upload(self.device, view)
             out = self.device.empty(memory.nbytes)
             bias_on = None if bias is None else self.device.put(checked_bias(bias, m))
@@ -163,7 +183,7 @@ class CudaKernel:
 
             shift = 0 if bias_on is None else bias_on.pointer
             operands = Operands(x_on.pointer, x_pitch, out.pointer, n, n, shift, activation)
-            self._product.enqueue(operands, 0, scratch)
+            product.enqueue(operands, 0, scratch)
             self.device.get(out, memory)
         return y
 

@@ -5,6 +5,8 @@ Their memory grows with n * nnz / b: right for gradient checks, too slow to trai
 
 from __future__ import annotations
 
+from typing import Optional, Tuple
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,23 @@ def product(
     parts = torch.einsum("nzj,zij->nzi", _tiles(x, c)[:, col], values)
     y = x.new_zeros((x.shape[0], -(-rows // r), r)).index_add_(1, row, parts)
     return y.reshape(x.shape[0], -1)[:, :rows].contiguous()
+
+
+def either(
+    x: Tensor,  # (n, k), transposed: (n, m)
+    blocks: Tensor,  # (blocks, b, b)
+    bias: Optional[Tensor],  # (m)
+    places: Tuple[Tensor, Tensor],  # row, col (slots)
+    shape: Tuple[int, int],  # (m, k)
+    *,
+    transposed: bool,
+) -> Tensor:
+    """x W^T + bias, or transposed x W."""
+    rows, cols = places[0][: len(blocks)], places[1][: len(blocks)]
+    if transposed:
+        return product(x, blocks.transpose(1, 2), cols, rows, shape[1])
+    y = product(x, blocks, rows, cols, shape[0])
+    return y if bias is None else y + bias
 
 
 def sampled(

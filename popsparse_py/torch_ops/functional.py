@@ -30,10 +30,12 @@ def linear(
     m, k = shape
     if x.dim() == 0 or x.shape[-1] != k:
         raise ShapeError(f"x has shape {tuple(x.shape)}: expected (..., {k}), as W is {m} x {k}", expected=k)
-    if torch.is_autocast_enabled("cpu") and x.is_cpu:
-        dtype = torch.get_autocast_dtype("cpu")
+    if (torch.is_autocast_enabled("cpu") and x.is_cpu) or (x.is_cuda and torch.is_autocast_enabled("cuda")):
+        dtype = torch.get_autocast_dtype(x.device.type)
         x, values, bias = x.to(dtype), values.to(dtype), bias if bias is None else bias.to(dtype)
-    if x.dtype is not values.dtype or not ((x.is_cpu and values.is_cpu) or (x.is_meta and values.is_meta)):
+    if x.dtype is not values.dtype or not (
+        (x.is_cpu and values.is_cpu) or (x.is_meta and values.is_meta) or (x.is_cuda and x.device == values.device)
+    ):
         _refuse(x, values)
     rows = x if x.dim() == 2 else x.reshape(-1, k)
     y: Tensor = operators.linear(rows, values, bias, row, col, nnz, m)
@@ -45,9 +47,10 @@ def _refuse(x: Tensor, values: Tensor) -> None:
         raise TargetUnavailableError(
             f"x is on {x.device}, the layer on {values.device}: move one of them with .to({str(x.device)!r})"
         )
-    if not (x.is_cpu or x.is_meta):
+    if not (x.is_cpu or x.is_cuda or x.is_meta):
         raise TargetUnavailableError(
-            f"there are no kernels for tensors on {x.device}: expected cpu or meta; move layer and x with .to('cpu')"
+            f"there are no kernels for tensors on {x.device}: expected cpu, cuda or meta; move layer and x with "
+            ".to('cpu')"
         )
     raise DTypeError(
         f"x has dtype {x.dtype}, the layer {values.dtype}: use x.to({values.dtype}), or run under torch.autocast",

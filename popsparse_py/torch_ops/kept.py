@@ -41,6 +41,7 @@ class KeptPattern:
     def __init__(self, pattern: BlockPattern) -> None:
         self.pattern = pattern
         self.native = native_pattern(pattern)
+        self.others: Dict[Any, Any] = {}  # what kernels of other devices keep
         self._idle: Dict[Key, Packed] = {}
         self._shared: Dict[Key, Packed] = {}
 
@@ -162,7 +163,7 @@ def _stamp(row: Tensor, col: Tensor, nnz: Optional[Tensor]) -> Any:
 
 
 def _coordinates(row: Tensor, col: Tensor, nnz: Optional[Tensor]) -> Tuple[np.ndarray, np.ndarray]:
-    rows, cols = row.numpy(), col.numpy()
+    rows, cols = row.cpu().numpy(), col.cpu().numpy()
     count = len(cols) if nnz is None else int(nnz)
     if rows.ndim != 1 or rows.shape != cols.shape or not 0 <= count <= len(cols):
         raise PatternError(

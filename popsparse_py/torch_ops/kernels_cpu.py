@@ -97,28 +97,12 @@ def _product(
         raise ShapeError(f"bias has shape {tuple(bias.shape)}: expected ({rows},)")
     kept = kept_pattern(row, col, nnz, shape, b)
     if x.dtype == torch.float64:
-        return _composite(x, values[: kept.pattern.nnz_blocks], bias, row, col, shape, transposed)
+        return composite.either(x, values[: kept.pattern.nnz_blocks], bias, (row, col), shape, transposed=transposed)
     n = x.shape[0]
     y = torch.empty(n, rows, dtype=x.dtype)
     if n:
         kept.multiply(x, values, bias, y, transposed, num_threads())
     return y
-
-
-def _composite(
-    x: Tensor,
-    blocks: Tensor,
-    bias: Optional[Tensor],
-    row: Tensor,
-    col: Tensor,
-    shape: Tuple[int, int],
-    transposed: bool,
-) -> Tensor:
-    rows, cols = row[: len(blocks)], col[: len(blocks)]
-    if transposed:
-        return composite.product(x, blocks.transpose(1, 2), cols, rows, shape[1])
-    y = composite.product(x, blocks, rows, cols, shape[0])
-    return y if bias is None else y + bias
 
 
 def _check(left: Tensor, right: Tensor, left_name: str, right_name: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Optional, Tuple
 
 from torch import Tensor
 
-from . import kernels_cpu
+from . import kernels_cpu, kernels_cuda
 from .batching import by_rows, one_by_one
 from .product import Product
 
@@ -89,3 +89,10 @@ sampled = Product(
     _sampled_gradients,
     one_by_one,
 )
+
+for _product, _kernel in (
+    (linear, kernels_cuda.linear),
+    (linear_transposed, kernels_cuda.linear_transposed),
+    (sampled, kernels_cuda.sampled),
+):
+    _product.operator.register_kernel("cuda")(_kernel)

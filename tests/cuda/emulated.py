@@ -83,6 +83,10 @@ class Emulated:
         """The backend of such a device."""
         return CudaBackend(device=self.device(machine, seed))
 
+    def trust(self, trusting: bool) -> None:
+        """Whether kernels may read this process's own memory, such as that of tensors."""
+        self._handle.emulatorTrust(int(trusting))
+
     @property
     def error(self) -> str:
         """What the last launch did wrong, "" if nothing."""

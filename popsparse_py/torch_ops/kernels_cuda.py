@@ -1,0 +1,191 @@
+"""The operators on an NVIDIA GPU: the kernels of cpp/cuda, or a dense copy where that is predicted to be faster."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from typing import Any, Dict, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+from popsparse_planner.cuda_plan import CudaPlan, plan_cuda
+from popsparse_planner.errors import DTypeError, ShapeError
+from popsparse_planner.pattern import BlockPattern
+
+from ..backends.cuda_device import CudaDevice
+from ..backends.cuda_product import CudaProduct, CudaSampler
+from ..backends.cuda_tensors import current_stream, device_of, multiply
+from ..backends.cuda_tensors import sampled as sample
+from . import composite
+from .kept import kept_pattern
+
+_NARROWEST = 16  # columns; products with fewer share a plan
+
+
+class DenseIsFasterWarning(UserWarning):
+    """A sparse product is computed with a dense copy of W, as that is predicted to take less time."""
+
+
+def linear(
+    x: Tensor,  # (n, k)
+    values: Tensor,  # (slots, b, b) dtype of x
+    bias: Optional[Tensor],  # (m)
+    row: Tensor,  # (slots) int32
+    col: Tensor,  # (slots) int32
+    nnz: Optional[Tensor],  # () int32
+    m: int,
+) -> Tensor:
+    """x W^T + bias, (n, m)."""
+    return _product(x, values, bias, (row, col, nnz), (m, x.shape[1]), transposed=False)
+
+
+def linear_transposed(
+    dy: Tensor,  # (n, m)
+    values: Tensor,  # (slots, b, b) dtype of dy
+    row: Tensor,  # (slots) int32
+    col: Tensor,  # (slots) int32
+    nnz: Optional[Tensor],  # () int32
+    k: int,
+) -> Tensor:
+    """dy W, (n, k)."""
+    return _product(dy, values, None, (row, col, nnz), (dy.shape[1], k), transposed=True)
+
+
+def sampled(
+    dy: Tensor,  # (n, m)
+    x: Tensor,  # (n, k) dtype of dy
+    row: Tensor,  # (slots) int32
+    col: Tensor,  # (slots) int32
+    nnz: Optional[Tensor],  # () int32
+    block_size: int,
+) -> Tensor:
+    """dy^T x at the blocks, (slots, b, b); 0 in the padding of ragged shapes and in unused slots."""
+    _check(dy, x)
+    kept = kept_pattern(row, col, nnz, (dy.shape[1], x.shape[1]), block_size)
+    blocks = kept.pattern.nnz_blocks
+    values = dy.new_zeros((len(col), block_size, block_size))
+    if dy.dtype == torch.float64:
+        values[:blocks] = composite.sampled(dy, x, row[:blocks], col[:blocks], block_size)
+    elif dy.shape[0]:
+        sampler = _products(kept, device_of(dy)).sampler(_name(dy))
+        sample(sampler, dy.T, x.T, values)
+    return values
+
+
+class CudaProducts:
+    """What one pattern keeps on a device: work lists of each product, and a dense copy where that is used."""
+
+    def __init__(self, pattern: BlockPattern, device: CudaDevice) -> None:
+        self.pattern, self.device = pattern, device
+        self._plans: Dict[Tuple[bool, int, str], CudaPlan] = {}
+        self._lists: Dict[Tuple[bool, str, str, int], CudaProduct] = {}
+        self._samplers: Dict[str, CudaSampler] = {}
+        self._loaded: Dict[int, Any] = {}
+        self._dense: Tuple[Any, Any] = (None, None)
+        self._lock = threading.Lock()
+
+    def plan(self, n: int, dtype: str, *, transposed: bool) -> CudaPlan:
+        """The plan of W x, or of its transpose times x, for about n columns."""
+        about = max(_NARROWEST, 1 << (n - 1).bit_length())
+        key = (transposed, about, dtype)
+        if key not in self._plans:
+            machine = self.device.machine
+            plan = plan_cuda(self.pattern, about, dtype=dtype, transposed=transposed, machine=machine)
+            self._plans[key] = plan
+            if plan.dense_is_faster:
+                warnings.warn(f"a dense copy of W is used: {plan.explain()}", DenseIsFasterWarning, stacklevel=2)
+        return self._plans[key]
+
+    def sampler(self, dtype: str) -> CudaSampler:
+        """Work lists of the sampled product."""
+        if dtype not in self._samplers:
+            self._samplers[dtype] = CudaSampler(self.device, self.pattern, dtype)
+        return self._samplers[dtype]
+
+    def multiply(self, plan: CudaPlan, x: Tensor, values: Tensor, bias: Optional[Tensor]) -> Tensor:
+        """y (m, n) = W x + bias of x (k, n)."""
+        blocks = values[: self.pattern.nnz_blocks].contiguous()
+        key = (plan.transposed, plan.dtype, plan.kernel, plan.n if plan.kernel == "decode" else 0)
+        with self._lock:  # which values a product reads is part of its state
+            product = self._lists.get(key)
+            if product is None:
+                product = self._lists[key] = CudaProduct(self.device, plan, self.pattern)
+            if not _is_of(self._loaded.get(id(product)), values):
+                product.set_values(blocks.data_ptr(), current_stream(x))
+                self._loaded[id(product)] = _stamp(values)
+            return multiply(product, x, bias)
+
+    def dense(self, values: Tensor) -> Tensor:
+        """W as a dense matrix, kept until the values change."""
+        if not _is_of(self._dense[0], values):
+            b, (mb, kb), (m, k) = self.pattern.block_size, self.pattern.block_grid, self.pattern.shape
+            grid = values.new_zeros((mb, kb, b, b))
+            rows, cols = (
+                torch.from_numpy(i).long().to(values.device)
+                for i in (self.pattern.rows.copy(), self.pattern.cols.copy())
+            )
+            grid[rows, cols] = values.detach()[: self.pattern.nnz_blocks]
+            self._dense = (_stamp(values), grid.permute(0, 2, 1, 3).reshape(mb * b, kb * b)[:m, :k].contiguous())
+        found: Tensor = self._dense[1]
+        return found
+
+
+def _stamp(values: Tensor) -> Any:
+    """What changes with the values; None where they are in training, as optimizers may write past torch's counter."""
+    if values.requires_grad or values.is_inference():
+        return None
+    return (weakref.ref(values), values.data_ptr(), values._version)
+
+
+def _is_of(stamp: Any, values: Tensor) -> bool:
+    """Whether a stamp was made of these values as they are."""
+    return stamp is not None and stamp[0]() is values and stamp[1:] == (values.data_ptr(), values._version)
+
+
+def _products(kept: Any, device: CudaDevice) -> CudaProducts:
+    found: CudaProducts = kept.others.get(device)
+    if found is None:
+        found = kept.others[device] = CudaProducts(kept.pattern, device)
+    return found
+
+
+def _product(
+    x: Tensor,
+    values: Tensor,
+    bias: Optional[Tensor],
+    places: Tuple[Tensor, Tensor, Optional[Tensor]],
+    shape: Tuple[int, int],
+    *,
+    transposed: bool,
+) -> Tensor:
+    _check(x, values)
+    row, col, nnz = places
+    if values.dim() != 3 or values.shape[1] != values.shape[2] or values.shape[0] != len(col):
+        raise ShapeError(f"values have shape {tuple(values.shape)}: expected ({len(col)}, b, b), a block for each slot")
+    kept = kept_pattern(row, col, nnz, shape, values.shape[1])
+    out = shape[1 if transposed else 0]
+    if x.dtype == torch.float64:
+        used = values[: kept.pattern.nnz_blocks]
+        return composite.either(x, used, bias, (row, col), shape, transposed=transposed)
+    if not x.shape[0]:
+        return x.new_empty((0, out))
+    products = _products(kept, device_of(x))
+    plan = products.plan(x.shape[0], _name(x), transposed=transposed)
+    if plan.dense_is_faster:
+        w = products.dense(values)
+        return x @ w if transposed else torch.nn.functional.linear(x, w, bias)
+    return products.multiply(plan, x.T, values, bias).T.contiguous()
+
+
+def _name(tensor: Tensor) -> str:
+    return str(tensor.dtype)[6:]
+
+
+def _check(left: Tensor, right: Tensor) -> None:
+    if left.dtype != right.dtype:
+        raise DTypeError(
+            f"operands have dtypes {left.dtype} and {right.dtype}: convert one, or run under torch.autocast",
+            dtype=str(left.dtype),
+        )

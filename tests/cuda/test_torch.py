@@ -1,0 +1,118 @@
+"""The torch operators of CUDA tensors, on the emulated GPU: its memory is that of this process, so are the tensors."""
+
+from typing import Any, Iterator
+
+import numpy as np
+import pytest
+from cuda.emulated import Emulated
+from cuda.operands import assert_product, case, exact
+
+from popsparse_planner import BlockPattern
+from popsparse_py.backends.cuda import CudaBackend
+from popsparse_py.formats.arrays import is_tensor
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from popsparse_py.torch_ops import kernels_cuda, operators  # noqa: E402
+
+
+@pytest.fixture(params=["Hopper", "Ampere"])
+def on_device(request: pytest.FixtureRequest, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Lets the kernels take this process's tensors for those of an emulated device."""
+    device = emulated.device(request.param, seed=3)
+    monkeypatch.setattr(kernels_cuda, "device_of", lambda tensor: device)
+    emulated.trust(True)
+    yield device
+    emulated.trust(False)
+
+
+def operands(b: int, dtype: str, n: int, density: float = 0.06) -> Any:
+    torch.manual_seed(b)
+    pattern = BlockPattern.random((2 * 96, 3 * 96), density=density, block_size=b, seed=1)
+    kind = getattr(torch, dtype)
+    values = torch.randn(pattern.nnz_blocks + 2, b, b).to(kind)
+    places = [torch.from_numpy(np.append(i, [0, 0]).astype(np.int32)) for i in (pattern.rows, pattern.cols)]
+    grid = torch.zeros(*pattern.block_grid, b, b, dtype=torch.float64)
+    grid[places[0][:-2].long(), places[1][:-2].long()] = values[:-2].double()
+    dense = grid.permute(0, 2, 1, 3).reshape(2 * 96, 3 * 96).numpy()
+    nnz = torch.tensor(pattern.nnz_blocks, dtype=torch.int32)
+    return values, (*places, nnz), dense, torch.randn(n, 288).to(kind), torch.randn(n, 192).to(kind)
+
+
+@pytest.fixture(autouse=True)
+def never_dense(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products this small are predicted to be faster dense; here the sparse kernels are wanted."""
+    monkeypatch.setattr("popsparse_planner.cuda_plan.CudaPlan.dense_is_faster", False)
+
+
+@pytest.mark.parametrize(
+    ("b", "dtype"), [(16, "bfloat16"), (32, "float16"), (8, "bfloat16"), (1, "float16"), (4, "float32")]
+)
+@pytest.mark.parametrize("n", [3, 71])
+def test_operators_match_a_dense_weight(on_device: Any, b: int, dtype: str, n: int) -> None:
+    values, places, dense, x, dy = operands(b, dtype, n)
+    bias = torch.randn(192).to(values.dtype)
+    y = kernels_cuda.linear(x, values, bias, *places, 192)
+    assert y.is_contiguous()
+    assert_product(y.T, dense, x.T, dtype, exact(bias)[:, None])
+    dx = kernels_cuda.linear_transposed(dy, values, *places, 288)
+    assert_product(dx.T, dense.T, dy.T, dtype)
+    found = exact(kernels_cuda.sampled(dy, x, *places, b))
+    whole = (exact(dy).T @ exact(x)).reshape(192 // b, b, 288 // b, b).transpose(0, 2, 1, 3)
+    wanted = whole[places[0][:-2].numpy(), places[1][:-2].numpy()]
+    np.testing.assert_allclose(found[:-2], wanted, rtol=2.0**-7, atol=1e-3)
+    assert not found[-2:].any()
+
+
+def test_values_that_change_are_seen(on_device: Any) -> None:
+    values, places, dense, x, _ = operands(8, "float16", 40)
+    for _ in range(2):
+        assert_product(kernels_cuda.linear(x, values, None, *places, 192).T, dense, x.T, "float16")
+    values.mul_(2)
+    assert_product(kernels_cuda.linear(x, values, None, *places, 192).T, 2 * dense, x.T, "float16")
+    trained = values.clone().requires_grad_()
+    for scale in (2, 4):
+        assert_product(
+            kernels_cuda.linear(x, trained.detach().requires_grad_(), None, *places, 192).T,
+            scale * dense,
+            x.T,
+            "float16",
+        )
+        trained.data.mul_(2)
+
+
+def test_empty_batches_and_float64(on_device: Any) -> None:
+    values, places, dense, x, _ = operands(16, "float64", 5)
+    np.testing.assert_allclose(kernels_cuda.linear(x, values, None, *places, 192).numpy(), x.numpy() @ dense.T)
+    values, places, *_ = operands(16, "float16", 5)
+    assert kernels_cuda.linear(torch.zeros(0, 288).half(), values, None, *places, 192).shape == (0, 192)
+
+
+def test_dense_is_used_and_said_where_it_is_faster(on_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("popsparse_planner.cuda_plan.CudaPlan.dense_is_faster", True)
+    values, places, dense, x, dy = operands(16, "float16", 40)
+    with pytest.warns(kernels_cuda.DenseIsFasterWarning, match="a dense copy of W is used: cuda plan of"):
+        y = kernels_cuda.linear(x, values, None, *places, 192)
+    np.testing.assert_allclose(y.numpy(), exact(x) @ dense.T, rtol=1e-2, atol=1e-1)
+    with pytest.warns(kernels_cuda.DenseIsFasterWarning):
+        dx = kernels_cuda.linear_transposed(dy, values, *places, 288)
+    np.testing.assert_allclose(dx.numpy(), exact(dy) @ dense, rtol=1e-2, atol=1e-1)
+
+
+def test_every_operator_has_a_cuda_kernel() -> None:
+    for product in (operators.linear, operators.linear_transposed, operators.sampled):
+        name = product.operator._qualname
+        assert torch._C._dispatch_has_kernel_for_dispatch_key(name, "CUDA"), name
+
+
+def test_tensors_on_the_device_are_used_as_they_lie(on_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("popsparse_py.backends.cuda_tensors.is_on_device", is_tensor)
+    backend = CudaBackend(device=on_device)
+    for b in (8, 16):
+        made = case((96, 160), 24, b, "bfloat16")
+        kernel = backend.compile(backend.plan(made.a.pattern, 24, "bfloat16"))
+        kernel.load(made.a)
+        bias = torch.from_numpy(made.bias)
+        assert_product(kernel.multiply(made.x, bias), made.dense, made.x, "bfloat16", made.bias[:, None])
+        assert_product(kernel.multiply_rows(made.x.T).T, made.dense, made.x, "bfloat16")
+        assert kernel.multiply(made.x, out_dtype="float32").dtype == torch.float32
