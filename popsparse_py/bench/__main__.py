@@ -1,7 +1,7 @@
 """`python -m popsparse_py.bench`: prints each measurement beside its bound.
 
 `plans` compares static plans over the published grid, `dynamic` dynamic ones with the published scheme, `layers` times
-torch layers; `digits` and `minilm` train and prune; `readme` writes the README's tables.
+torch layers; `digits` and `minilm` train and prune, `gpu` measures a GPU; `readme` writes the README's tables.
 """
 
 import json
@@ -12,9 +12,11 @@ from typing import Any, Dict, List, Optional
 import typer
 from rich.table import Table
 
+from popsparse_planner.errors import TargetUnavailableError
+
 from ..cli.output import Output, new_table
 from ..formats.files import replaced
-from . import dynamic, dynamic_view, layers_command, plans_command, readme, result_tables, startup, static
+from . import dynamic, dynamic_view, gpu, layers_command, plans_command, readme, result_tables, startup, static
 from .measure import Measurement, measure
 
 # No `from __future__ import annotations` here: below Python 3.10 typer reads the annotations as they stand.
@@ -50,6 +52,21 @@ def compare_plans(
 ) -> None:
     """Balanced against popsparse plans on the published grid and on uneven patterns, and what each idea brings."""
     plans_command.execute(quick=quick, jobs=jobs, as_json=as_json)
+
+
+@app.command("gpu")
+def measure_gpu(
+    out: Path = typer.Option(Path("gpu.json"), help="Where the results go."),
+    stages: str = typer.Option(",".join(gpu.STAGES), help="Which stages, with commas between."),
+    size: int = typer.Option(4096, min=128, help="Rows and columns of W, a multiple of 128."),
+    columns: int = typer.Option(4096, "-n", min=1, help="Columns of X."),
+) -> None:
+    """Correctness, ceilings, peers and times of target cuda on this machine's GPU, as JSON; many minutes."""
+    try:
+        gpu.measure(out, [word for word in gpu.STAGES if word in stages.split(",")], size, columns)
+    except TargetUnavailableError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command("dynamic")

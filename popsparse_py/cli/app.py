@@ -159,6 +159,7 @@ def bench(
     block_size: str = options.BENCH_BLOCK_SIZE,
     density: str = options.BENCH_DENSITY,
     against: str = options.AGAINST,
+    targets: str = options.BENCH_TARGETS,
     threads: int = options.BENCH_THREADS,
     seconds: float = options.BENCH_SECONDS,
     as_json: bool = options.JSON,

@@ -17,6 +17,13 @@ SCHEMA = "popsparse.bench.products/1"
 
 def execute(request: BenchRequest) -> int:
     """Times every shape and prints a table with the rows where we lose; 0."""
+    places = [word.strip() for word in request.targets.split(",")]
+    if not set(places) <= {"cpu", "cuda"}:
+        raise UsageError(f"--targets expects cpu, cuda or both, got {request.targets!r}")
+    if "cuda" in places:
+        execute_cuda(request)
+        if "cpu" not in places:
+            return 0
     _set_threads(request.threads)
     products, peers = (import_module(f"popsparse_py.bench.{name}") for name in ("products", "peers"))
     against = _names(request.against, list(peers.PEERS))
@@ -35,6 +42,30 @@ def execute(request: BenchRequest) -> int:
     fields = {"schema": SCHEMA, "verdict": verdict, "comparisons": [one.to_dict() for one in found]}
     output.show(verdict, fields, table(found))
     return 0
+
+
+def execute_cuda(request: BenchRequest) -> None:
+    """Times every shape on the GPU and prints medians; TargetUnavailableError where there is none."""
+    gpu, peers, cuda = (import_module(f"popsparse_py.{name}") for name in ("bench.gpu", "bench.peers", "backends.cuda"))
+    where = gpu.machine(cuda.CudaBackend())
+    output = Output(as_json=request.as_json, quiet=request.quiet)
+    shapes = list(_shapes(request, peers.Shape))
+    found = [gpu.timed(one.block_size, one.density, (one.m, one.k), one.n) for one in shapes]
+    view = new_table("products of bfloat16 on the GPU; microseconds, medians")
+    for name in ("m", "k", "n", "b", "d", "ours", "planned", "dense", "best sparse peer"):
+        view.add_column(name, justify="right")
+    won = 0
+    for one in found:
+        seconds = dict(one["seconds"])
+        mine, dense = seconds.pop("popsparse"), seconds.pop("dense")
+        best = min(seconds, key=lambda name: seconds[name], default="")
+        won += mine < min([dense, *seconds.values()])
+        cells = [str(one[name]) for name in ("m", "k", "n", "block_size", "density")]
+        cells += [f"{value * 1e6:.1f}" for value in (mine, one["plan"]["planned_seconds"], dense)]
+        view.add_row(*cells, f"{best} {seconds[best] * 1e6:.1f}" if best else "")
+    verdict = f"fastest of all on {won} of {len(found)} shapes"
+    fields = {"schema": "popsparse.bench.gpu/1", "verdict": verdict, "machine": where, "timing": found}
+    output.show(verdict, fields, view)
 
 
 def _set_threads(threads: int) -> None:

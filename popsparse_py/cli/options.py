@@ -68,6 +68,7 @@ AGAINST = typer.Option(
     "--against",
     help="dense, torch.csr, torch.bsr, scipy.csr, scipy.bsr, mkl.csr, mkl.bsr, sparselab. Default: those installed.",
 )
+BENCH_TARGETS = typer.Option("cpu", "--targets", help="cpu or cuda: where; cuda times bfloat16 against what torch has.")
 BENCH_THREADS = typer.Option(1, "--threads", min=1, max=1024, help="Of every library; above 1 by wall clock.")
 BENCH_SECONDS = typer.Option(0.5, "--seconds", min=0.0, help="For each shape.")
 PRUNE_FILE = typer.Argument(..., metavar="FILE", help="Weights: .safetensors.")

@@ -75,6 +75,7 @@ class BenchRequest:
     block_size: str
     density: str
     against: str
+    targets: str
     threads: int
     seconds: float
     as_json: bool
