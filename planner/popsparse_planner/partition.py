@@ -81,7 +81,8 @@ class Partition:
     row_split: how the workers of a tile share its rows when b = 1 (static/packing.py), "balanced" or "consecutive";
     "" is the first, or the second where values are broadcast: they lie in the order of the cut, which the first breaks;
     homes: where X and Y live between calls, "linear" (in order over all tiles) or "parts" (X with the part of n that
-    takes it, Y on the tiles that sum it; static/part_homes.py), which needs sums at the sources.
+    takes it, Y on the tiles that sum it; static/part_homes.py), which needs sums at the sources;
+    paired: tiles 2i and 2i + 1 of a part take the same block columns of X, all that either needs, in one stream.
     """
 
     cuts: Tuple[Cut, ...]
@@ -94,6 +95,7 @@ class Partition:
     qk: int = 1
     row_split: str = ""
     homes: str = "linear"
+    paired: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cuts", tuple(self.cuts))
@@ -111,6 +113,10 @@ class Partition:
             raise PlanError(f"unknown homes of X and Y {self.homes!r}: expected one of {', '.join(HOMES)}")
         if self.homes == "parts" and self.reduce_at != "sources":
             raise PlanError("Y that lives on the tiles that sum it needs reduce_at 'sources'")
+        if self.paired and (np.any(self.part_first_tile % 2) or any(cut.num_runs % 2 for cut in self.cuts)):
+            raise PlanError(
+                "tiles receive in pairs: every part must start at an even tile and have an even number of runs"
+            )
         if self.n_bounds.ndim != 2 or self.n_bounds.shape[1] != self.num_parts + 1:
             raise PlanError(f"n_bounds of shape {self.n_bounds.shape} do not fit {self.num_parts} parts of n")
 

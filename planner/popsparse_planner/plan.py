@@ -273,6 +273,7 @@ def _partition_fields(partition: Partition) -> Dict[str, Any]:
         "qk": partition.qk,
         "row_split": partition.row_split,
         "homes": partition.homes,
+        "paired": partition.paired,
     }
 
 

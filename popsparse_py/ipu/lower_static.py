@@ -6,11 +6,12 @@ runs that multiply them or, where the plan broadcasts them, in a linear home of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, Optional
 
 import numpy as np
 
+from popsparse_planner.cost import paired_share
 from popsparse_planner.errors import PlanError
 from popsparse_planner.plan import StaticPlan
 
@@ -89,7 +90,7 @@ class _StaticLowering(Lowering):
             "x_slices": self.temp("x_slices", problem.dtype, places.num_cols * row_length),
             "partials": self._products(number, row_length),
         }
-        gather = [gather_x(places, buffers["x_slices"], number)]
+        gather = [replace(gather_x(places, buffers["x_slices"], number), paired=places.partition.paired)]
         if places.partition.values == "broadcast":
             sizes = np.where(row_length > 0, value_slices(places)[1], 0)
             buffers["values"] = self.temp("value_slices", problem.dtype, sizes)
@@ -97,7 +98,8 @@ class _StaticLowering(Lowering):
         else:
             sizes = places.num_blocks * problem.block_size**2
             buffers["values"] = self.values
-        self.exchange("gather", number, gather, passing_bytes(places, number))
+        share = paired_share(self.target) if places.partition.paired else 1.0
+        self.exchange("gather", number, gather, passing_bytes(places, number) * share)
         dot = dots.of_pass(number, buffers, sizes) + zero_vertices(places, self.book, number)
         self.compute("dot", number, dot, "compute")
         self.bring_home(number, buffers["partials"], row_length)

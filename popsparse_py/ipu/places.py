@@ -87,7 +87,7 @@ def find_places(plan: StaticPlan) -> Places:
     """The places and groups of a plan that has a partition."""
     partition, problem = plan.partition, plan.problem
     assert partition is not None
-    works = [cut_work(plan.pattern, cut) for cut in partition.cuts]
+    works = [cut_work(plan.pattern, cut, paired=partition.paired) for cut in partition.cuts]
     of_part = [works[cut] for cut in partition.part_cut]
     runs = np.array([work.cut.num_runs for work in of_part], dtype=np.int64)
     first_place = offsets_of(runs)

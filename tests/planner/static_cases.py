@@ -73,6 +73,7 @@ def partitions(draw, pattern, problem, tiles=TILES, homes=HOMES):
         values=draw(st.sampled_from(["resident", "broadcast"])),
         reduce_at=reduce_at,
         homes=home,
+        paired=cut.num_runs % 2 == 0 and tiles // parts % 2 == 0 and draw(st.booleans()),
     )
 
 
@@ -98,7 +99,7 @@ class Touched:
     def __init__(self, pattern, problem, partition, bounds, tiles=TILES):
         self.pattern, self.problem, self.partition, self.bounds = pattern, problem, partition, bounds
         self.x_home, self.y_home = x_layout(problem, tiles), y_layout(problem, tiles)
-        self.works = tuple(cut_work(pattern, cut) for cut in partition.cuts)
+        self.works = tuple(cut_work(pattern, cut, paired=partition.paired) for cut in partition.cuts)
         self.part_tiles = partition.part_tiles(tiles)
 
     def runs(self):
@@ -108,7 +109,9 @@ class Touched:
             start, stop = int(self.bounds[part]), int(self.bounds[part + 1])
             for run in range(cut.num_runs) if stop > start else ():
                 blocks = cut.block_order[cut.run_offsets[run] : cut.run_offsets[run + 1]]
-                rows, cols = set(self.pattern.rows[blocks].tolist()), set(self.pattern.cols[blocks].tolist())
+                first, last = (run - run % 2, run + 2 - run % 2) if self.partition.paired else (run, run + 1)
+                taken = cut.block_order[cut.run_offsets[first] : cut.run_offsets[min(last, cut.num_runs)]]
+                rows, cols = set(self.pattern.rows[blocks].tolist()), set(self.pattern.cols[taken].tolist())
                 yield int(self.partition.part_first_tile[part]) + run, start, stop, sorted(rows), sorted(cols), blocks
 
     def addresses(self, index, start, stop):

@@ -9,7 +9,7 @@ from static_cases import TILES, Touched, small_target, static_cases
 
 from popsparse_planner.codelet_cycles import reduce_grain
 from popsparse_planner.errors import PlanError
-from popsparse_planner.partition import Partition
+from popsparse_planner.partition import Cut, Partition
 from popsparse_planner.pattern import BlockPattern
 from popsparse_planner.problem import Problem
 from popsparse_planner.static import part_homes
@@ -58,6 +58,28 @@ def test_dealt_sums_are_more_even_than_shared_ones(block_size, n):
         entry, _, length = pieces(work, n, problem)
         grains.append(np.bincount(work.entry_run[entry], weights=-(-length // reduce_grain("float16"))).max())
     assert grains[0] <= grains[1] and grains[0] <= 1.35 * side * n / 8 / 256
+
+
+def test_a_pair_takes_the_columns_of_both_in_one_stream():
+    pattern = BlockPattern.random((1024, 1024), density=1 / 8, block_size=8, seed=1)
+    problem, target = Problem(1024, 1024, 64, 8, "float16", "float16"), small_target(tiles=64)
+    partition = ChoiceSpace(pattern, problem, target).partition(Choice(1, 4, "packed"))
+    alone = replace(partition, paired=False)
+    model = StaticModel(pattern, problem, target)
+    (both,), (one,) = model.works(partition), model.works(alone)
+    mine = np.zeros((2, one.cut.num_runs, 128), dtype=bool)
+    for table, work in zip(mine, (both, one)):
+        table[work.cols_in_run] = True
+    assert np.array_equal(mine[0][0::2], mine[1][0::2] | mine[1][1::2]) and np.array_equal(mine[0][0::2], mine[0][1::2])
+    gather = [model.evaluate(each).steps[0].cycles for each in (partition, alone)]
+    assert partition.paired and gather[0] < 0.6 * gather[1]
+
+
+def test_pairs_start_at_an_even_tile_and_are_whole():
+    odd = Cut(np.zeros(0), np.zeros(2), np.zeros(1))
+    for cuts, first_tile in (((), 1), ((odd,), 0)):
+        with pytest.raises(PlanError, match="every part must start at an even tile and have an even number of runs"):
+            Partition(cuts, [0], [first_tile], np.array([[0, 4]]), paired=True)
 
 
 @given(static_cases(homes=("parts",)))

@@ -219,7 +219,7 @@ def _received_bytes(plan: Plan, facts: Facts) -> Dict[str, int]:
 
 def _static_bytes(plan: StaticPlan, partition: Partition) -> Dict[str, int]:
     problem, item = plan.problem, item_bytes(plan.problem.dtype)
-    works = [cut_work(plan.pattern, cut) for cut in partition.cuts]
+    works = [cut_work(plan.pattern, cut, paired=partition.paired) for cut in partition.cuts]
     x_slices = values = partials = 0
     for part, columns in enumerate(np.diff(partition.n_bounds, axis=1).sum(axis=0)):
         work = works[partition.part_cut[part]]

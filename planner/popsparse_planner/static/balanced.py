@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Dict, List, Optional, Set, Tuple
 
+import numpy as np
+
 from ..layout import x_layout, y_layout
 from ..partition import Partition
 from ..pattern import BlockPattern
@@ -69,8 +71,8 @@ class BalancedSearch:
     def run(self, published: Optional[Partition] = None) -> List[Tried]:
         """All candidates, best first; `published`: the published partitioner's choice, if it has one.
 
-        Rows that stay where they are summed fill tiles less evenly than a linear Y: where memory is short, both are
-        searched.
+        Rows that stay where they are summed fill tiles less evenly than a linear Y, and pairs of tiles hold more of X:
+        where memory is short, both are searched.
         """
         found = self._run(published)
         ample = found[0].evaluation.fits and found[0].passes == 1
@@ -79,7 +81,7 @@ class BalancedSearch:
         return found
 
     def _with_linear_homes(self) -> BalancedSearch:
-        options = replace(self.options, without=(*self.options.without, "homes by parts"))
+        options = replace(self.options, without=(*self.options.without, "homes by parts", "paired tiles"))
         return BalancedSearch(self.pattern, self.problem, self.target, options)
 
     def _run(self, published: Optional[Partition]) -> List[Tried]:
@@ -247,7 +249,9 @@ class BalancedSearch:
         places = ("sources",) if "place of sums" in without else ("home", "sources")
         kept = [replace(published, values=values, row_split=split, reduce_at=place) for place in places]
         if self.space.homes == "parts":
-            kept.append(replace(kept[-1], homes="parts"))
+            odd = np.any(published.part_first_tile % 2) or any(cut.num_runs % 2 for cut in published.cuts)
+            paired = self.space.paired and not odd
+            kept.append(replace(kept[-1], homes="parts", paired=paired))
         for partition in (published, *kept):
             name = f"as the published partitioner, values {partition.values}, {partition.place_of_sums}"
             tried.append(Tried(name, grid, 1, None, partition, self.model.evaluate(partition)))

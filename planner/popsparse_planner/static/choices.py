@@ -53,6 +53,7 @@ class ChoiceSpace:
         self.pattern, self.problem, self.target = pattern, problem, target
         self.without = (options or PlanOptions()).without
         self.homes = "linear" if "homes by parts" in self.without else "parts"
+        self.paired = target.tiles_per_exchange_bus == 2 and "paired tiles" not in self.without
         self.kinds = ("even",) if "whole rows" in self.without else CUT_KINDS
 
     def axes(self, passes: int) -> Tuple[np.ndarray, np.ndarray]:
@@ -73,8 +74,10 @@ class ChoiceSpace:
         tiles = (self.target.tiles // parts)[:, None].astype(np.float64)
         scored: List[Ranked] = []
         for kind in self.kinds:
-            load = expected_load(self.pattern, tiles, bands[None, :].astype(np.float64), kind)
-            cycles = estimated_total(self.pattern, self.problem, self.target, load, columns, passes, self.homes)
+            load = expected_load(self.pattern, tiles, bands[None, :].astype(np.float64), kind, self.paired)
+            cycles = estimated_total(
+                self.pattern, self.problem, self.target, load, columns, passes, self.homes, self.paired
+            )
             size = estimated_bytes(self.problem, self.target, load, columns, passes, self.homes)
             scored += [
                 Ranked(Choice(int(parts[i]), int(bands[j]), kind, passes), float(size[i, j]), float(cycles[i, j]))
@@ -100,8 +103,9 @@ class ChoiceSpace:
     def partition(self, choice: Choice) -> Partition:
         """What `choice` means for the pattern."""
         tiles = self.target.tiles // choice.parts
-        block, row = self._weights(choice)
-        cut = banded_cut(self.pattern, tiles, choice.bands, choice.cut, block, row)
+        paired = self.paired and tiles >= 2 * choice.bands
+        tiles -= tiles % 2 if paired else 0
+        cut = banded_cut(self.pattern, tiles, choice.bands, choice.cut, *self._weights(choice), paired=paired)
         return Partition(
             cuts=(cut,),
             part_cut=np.zeros(choice.parts, dtype=np.int32),
@@ -110,6 +114,7 @@ class ChoiceSpace:
             values=self.value_place(choice.parts),
             reduce_at="sources" if self.homes == "parts" else choice.reduce_at,
             homes=self.homes,
+            paired=paired,
             row_split="consecutive" if "worker split" in self.without else "",
             qm=max(1, int(np.bincount(cut.run_band, minlength=1).max())),
             qk=max(1, cut.num_bands),

@@ -69,8 +69,17 @@ def share_tiles(weights: np.ndarray, tiles: int) -> np.ndarray:
     return shares
 
 
-def banded_cut(pattern: BlockPattern, tiles: int, bands: int, kind: str, block_cycles: float, row_cycles: float) -> Cut:
-    """A cut into at most `tiles` runs over `bands` bands of k.
+def banded_cut(
+    pattern: BlockPattern,
+    tiles: int,
+    bands: int,
+    kind: str,
+    block_cycles: float,
+    row_cycles: float,
+    *,
+    paired: bool = False,
+) -> Cut:
+    """A cut into at most `tiles` runs over `bands` bands of k; paired: every band gets a whole number of two runs.
 
     kind "even": every run of a band has the same number of blocks, give or take one, and may start inside a row;
     "rows": runs of whole consecutive rows; "packed": whole rows, longest first to the least loaded run; "pieces": as
@@ -81,12 +90,14 @@ def banded_cut(pattern: BlockPattern, tiles: int, bands: int, kind: str, block_c
     band = np.searchsorted(bounds, pattern.cols, side="right").astype(np.int16) - np.int16(1)
     order = np.argsort(band, kind="stable") if bands > 1 else np.arange(pattern.nnz_blocks)
     counts = np.bincount(band, minlength=bands)
-    shares = share_tiles(counts.astype(np.float64), tiles)
+    grain = 2 if paired and tiles >= 2 * bands else 1
+    shares = share_tiles(counts.astype(np.float64), tiles // grain) * grain
     offsets, run_band, first = [np.zeros(1, dtype=np.int64)], [], 0
     for index in np.flatnonzero(shares):
         mine = order[first : first + int(counts[index])]
         place, stops = _runs(pattern.rows[mine], int(shares[index]), kind, block_cycles, row_cycles)
         order[first : first + len(mine)] = mine[place]
+        stops = np.append(stops, np.repeat(stops[-1:], -len(stops) % grain))
         offsets.append(first + stops)
         run_band.append(np.full(len(stops), index, dtype=np.int32))
         first += len(mine)

@@ -12,6 +12,7 @@ from ..codelet_cycles import (
     reduce_grain,
     reduce_grain_slots,
 )
+from ..cost import paired_share
 from ..layout import WORKERS, x_layout, y_layout
 from ..pattern import BlockPattern
 from ..problem import Problem, item_bytes
@@ -35,10 +36,10 @@ class Load(NamedTuple):
     passing: np.ndarray
 
 
-def expected_load(pattern: BlockPattern, tiles: np.ndarray, bands: np.ndarray, kind: str) -> Load:
+def expected_load(pattern: BlockPattern, tiles: np.ndarray, bands: np.ndarray, kind: str, paired: bool = False) -> Load:
     """Load of a tile when `tiles` share a part of n in `bands` bands, cut as `kind` (cuts.py); arrays broadcast.
 
-    The pattern counts as uniform, but for its longest row.
+    The pattern counts as uniform, but for its longest row. paired: neighbours take the columns of both.
     """
     mb, kb = pattern.block_grid
     density = min(max(pattern.density, 1e-12), 1 - 1e-9)
@@ -52,7 +53,8 @@ def expected_load(pattern: BlockPattern, tiles: np.ndarray, bands: np.ndarray, k
     present = np.where(many, -np.expm1(width * np.log1p(-density)), 1.0)
     straddled = np.where(many, present, 0.0) if kind == "even" else 0.0
     touched = np.maximum(rows, 1.0) * present + straddled
-    cols = np.where(many, width * -np.expm1(rows * np.log1p(-density)), width * density * np.minimum(rows, 1.0))
+    together = rows * (2 if paired else 1)
+    cols = np.where(many, width * -np.expm1(together * np.log1p(-density)), width * density * np.minimum(together, 1.0))
     runs = np.minimum(per_band, mb) if kind in WHOLE_ROWS else per_band
     sources = touched * runs * bands / mb if kind == "even" else np.maximum(runs / mb, 1.0) * present * bands
     sources = np.maximum(sources, 1e-9)
@@ -81,16 +83,18 @@ def estimated_total(
     columns: np.ndarray,
     passes: int,
     homes: str = "linear",
+    paired: bool = False,
 ) -> np.ndarray:
     """float64 cycles of a product whose tiles have `load` and `columns` columns in each of `passes` passes.
 
-    homes: where X and Y live, as Partition.homes.
+    homes, paired: as Partition has them.
     """
     b, item, partial_item = problem.block_size, item_bytes(problem.dtype), item_bytes(problem.partials_dtype)
     rate, fragment = target.exchange_bytes_per_cycle, target.model["exchange_fragment_cycles"]
     x_home, y_home = x_layout(problem, target.tiles).per_tile, _y_of_a_pass(problem, target, passes)
-    gather = load.passing * columns * b * item / rate
-    gather = gather + load.cols * (columns * b * item / rate + fragment * (1 + columns * b / x_home))
+    stream = rate / (paired_share(target) if paired else 1.0)
+    gather = load.passing * columns * b * item / stream
+    gather = gather + load.cols * (columns * b * item / stream + fragment * (1 + columns * b / x_home))
     shared = load.sources > 1.02
     home = _way_home(problem, target, load, columns, y_home, homes)
     grains = y_home / reduce_grain(problem.partials_dtype)

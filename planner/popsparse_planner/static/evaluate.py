@@ -15,6 +15,7 @@ from ..cost import (
     exchange_cost,
     exchange_cycles,
     layout_cost,
+    paired_share,
     second_stage_cost,
 )
 from ..layout import WORKERS, value_layout, x_layout, y_layout
@@ -80,16 +81,17 @@ class StaticModel:
         self.x_home, self.y_home = x_layout(problem, target.tiles), y_layout(problem, target.tiles)
         self.value_home = value_layout(problem, pattern.nnz_blocks, target.tiles)
         self.item, self.partial_item = item_bytes(problem.dtype), item_bytes(problem.partials_dtype)
-        self._works: Dict[int, Tuple[object, CutWork]] = {}
+        self._works: Dict[Tuple[int, bool], Tuple[object, CutWork]] = {}
         self._packings: Dict[Tuple[int, int, bool], Packing] = {}
         self._spans: Dict[Tuple[int, int], np.ndarray] = {}
 
     def works(self, partition: Partition) -> Tuple[CutWork, ...]:
         """The work of each cut of `partition`."""
         for cut in partition.cuts:
-            if id(cut) not in self._works:
-                self._works[id(cut)] = (cut, cut_work(self.pattern, cut))
-        return tuple(self._works[id(cut)][1] for cut in partition.cuts)
+            key = (id(cut), partition.paired)
+            if key not in self._works:
+                self._works[key] = (cut, cut_work(self.pattern, cut, paired=partition.paired))
+        return tuple(self._works[id(cut), partition.paired][1] for cut in partition.cuts)
 
     def forget(self) -> None:
         """Drop the works of cuts that a search has passed over."""
@@ -138,6 +140,9 @@ class StaticModel:
         tiles, problem = self.target.tiles, self.problem
         steps: List[StepCost] = []
         gather = traffic.gather_x(problem, partition, works, bounds, self.x_home, tiles)
+        if partition.paired:
+            share = paired_share(self.target)
+            gather = replace(gather, received=gather.received * share, passing=gather.passing * share)
         if partition.values == "broadcast":
             gather = gather + traffic.broadcast_values(problem, partition, works, self.value_home, tiles)
         self._exchange(steps, "gather", gather)

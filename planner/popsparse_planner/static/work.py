@@ -54,8 +54,11 @@ class CutWork:
         return shared, rank
 
 
-def cut_work(pattern: BlockPattern, cut: Cut) -> CutWork:
-    """The work of every run of `cut`; blocks of one row must follow each other inside a run."""
+def cut_work(pattern: BlockPattern, cut: Cut, *, paired: bool = False) -> CutWork:
+    """The work of every run of `cut`; blocks of one row must follow each other inside a run.
+
+    paired: runs 2i and 2i + 1 take the columns of both.
+    """
     mb, kb = pattern.block_grid
     runs = cut.num_runs
     num_blocks = np.diff(cut.run_offsets)
@@ -65,7 +68,9 @@ def cut_work(pattern: BlockPattern, cut: Cut) -> CutWork:
     starts = _group_starts(run_of_block * mb + rows)
     entry_run, entry_row = run_of_block[starts], rows[starts]
     num_rows = np.bincount(entry_run, minlength=runs)
-    col_run, col_index = _run_columns(run_of_block, cols, runs, kb)
+    col_run, col_index = _run_columns(run_of_block // 2 if paired else run_of_block, cols, runs, kb)
+    if paired:
+        col_run, col_index = _of_both(col_run, col_index, runs)
     return CutWork(
         cut=cut,
         num_blocks=num_blocks,
@@ -98,3 +103,13 @@ def _run_columns(run: np.ndarray, cols: np.ndarray, runs: int, kb: int) -> Tuple
     else:
         key = np.unique(key)
     return key // kb, key % kb
+
+
+def _of_both(pair: np.ndarray, cols: np.ndarray, runs: int) -> Tuple[np.ndarray, np.ndarray]:
+    """(run, column) pairs, sorted, from (pair of runs, column) pairs: each run takes the columns of its pair."""
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(pair, minlength=-(-runs // 2)))])
+    of_run = np.arange(runs) // 2
+    counts = np.diff(offsets)[of_run]
+    run = np.repeat(np.arange(runs, dtype=np.int64), counts)
+    at = np.arange(len(run)) + np.repeat(offsets[of_run] - (np.cumsum(counts) - counts), counts)
+    return run, cols[at]
