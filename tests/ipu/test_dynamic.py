@@ -151,6 +151,15 @@ def test_serial_passes_propagate_each(block_size):
         assert_sampled(kernel.run_sampled(dy, x).y, w.pattern, dy, x, roundings=2 + plan.frame.passes)
 
 
+def test_tiles_beyond_the_columns_keep_a_share_of_the_buckets():
+    """Few columns and blocks: smaller buckets need more tiles a cell than n = 64 has grains of four columns."""
+    plan = plan_of((1024, 1024), 64, 16, 1 / 4, target="bow")
+    assert plan.frame.qn > 16 and plan.frame.num_columns > 64
+    kernel, w = compiled(plan), random_matrix((1024, 1024), 16, 1 / 4, "hot_corner")
+    kernel.load(w)
+    assert_all_passes(kernel, w, 64)
+
+
 def test_empty_and_single_patterns_are_patterns_too():
     kernel = compiled(plan_of())
     for rows, cols in (([], []), ([3], [2]), ([12, 12], [0, 9])):

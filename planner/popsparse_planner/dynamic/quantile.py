@@ -7,7 +7,7 @@ exactly, every pass that is planned for, and takes the cheapest that fits.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..bucket_cycles import N_GROUPS
 from ..bucket_layout import BucketLayout, entries_of_a_block, packet_blocks_for
 from ..codelet_cycles import block_vertex_cycles, element_row_slots, reduce_grain, reduce_grain_slots
 from ..cost import paired_share
+from ..errors import PlanError
 from ..layout import WORKERS, x_layout, y_layout
 from ..problem import PlanOptions, Problem, column_grain, item_bytes
 from ..target import Target
@@ -22,9 +23,12 @@ from .capacity import NO_PROPAGATION, approximate_quantile, cell_quantile, fulle
 from .draft import Draft
 from .evaluate import PassCost, dot_cycles, evaluate_pass
 from .frame import Frame, part_columns
+from .popsparse import search_published_dynamic
+from .published_buckets import META_BYTES
 
 _PUBLISHED_OVERSIZE = 1.3  # metaInfoBucketOversizeProportion of the published planner (popsparse-dynamic 1)
 _BYTES_OVER_PUBLISHED = 1.25
+_AS_PUBLISHED = PlanOptions(grad_input=True)  # its matrix products always plan that pass
 _BUCKET_GRADES = (1.0, 1.25, 1.6)  # of the bytes that are wanted: a candidate over a grade yields to those below it
 _TOO_LARGE = len(_BUCKET_GRADES) + 1  # grade of what does not seem to fit a tile
 _FINALISTS = 8
@@ -84,6 +88,7 @@ class QuantileSearch:
         mb, kb = problem.block_grid
         self.total = mb * kb
         self.density = capacity_blocks / self.total
+        self.most_bucket_bytes = self._estimated_bound()
         self.row_counts, self.col_counts = _group_counts(mb, target.tiles), _group_counts(kb, target.tiles)
 
     def run(self) -> List[Found]:
@@ -122,22 +127,41 @@ class QuantileSearch:
 
     def _ranked(self, passes: int) -> List[Tuple[bool, Frame, float]]:
         """(seems to fit, frame, cycles) with `passes` passes: what fits with small buckets first, then by cycles."""
+        scored = self._scored(self._parts(passes), passes)
+        if passes == 1 and self._over(scored) and self._learn_bound():
+            scored = self._scored(self._parts(passes), passes)
+        if passes == 1 and self._over(scored):
+            scored += self._scored(self._storing_parts(), passes)
+        best = [one for one in sorted(scored) if one[0] == min(scored)[0]]
+        return [
+            (grade < _TOO_LARGE, self._frame(qm, qk, parts, passes), cycles)
+            for grade, cycles, parts, qm, qk in best[:_FINALISTS]
+        ]
+
+    @staticmethod
+    def _over(scored: List[Tuple[int, float, int, int, int]]) -> bool:
+        """Whether nothing that fits keeps the buckets as small as they are wanted."""
+        return 0 < min(scored, default=(0,))[0] < _TOO_LARGE
+
+    def _scored(self, all_parts: Iterable[int], passes: int) -> List[Tuple[int, float, int, int, int]]:
+        """(grade, cycles, parts, qm, qk) of the best choices with each number of parts."""
         scored: List[Tuple[int, float, int, int, int]] = []
-        for parts in self._parts(passes):
+        for parts in all_parts:
             grid = self._score(parts, passes)
             if grid is None:
                 continue
-            size = grid.bucket_bytes / self._most_bucket_bytes()
+            size = grid.bucket_bytes / self.most_bucket_bytes
             grade = (grid.tile_bytes > self.target.tile_bytes) * _TOO_LARGE + np.searchsorted(_BUCKET_GRADES, size)
             order = np.lexsort((grid.cycles, grade))[:_FINALISTS]
             scored += [
                 (int(grade[at]), float(grid.cycles[at]), parts, int(grid.qm[at]), int(grid.qk[at])) for at in order
             ]
-        scored.sort()
-        return [
-            (grade < _TOO_LARGE, self._frame(qm, qk, parts, passes), cycles)
-            for grade, cycles, parts, qm, qk in scored[:_FINALISTS]
-        ]
+        return scored
+
+    def _storing_parts(self) -> Iterable[int]:
+        """More parts than n has grains: the tiles beyond them keep their share of a bucket, and multiply zeros."""
+        grains = -(-self.problem.n_padded // column_grain(self.problem.dtype))
+        return range(grains + 1, min(4 * grains, self.target.tiles) + 1)
 
     def _parts(self, passes: int) -> Iterator[int]:
         """Numbers of parts of n that differ in the columns of a part."""
@@ -230,7 +254,7 @@ class QuantileSearch:
             best = np.minimum(best, WORKERS * busy)
         return best
 
-    def _most_bucket_bytes(self) -> float:
+    def _estimated_bound(self) -> float:
         """1.25 times the bucket that the published scheme gives an even share of the blocks, its lists counted low.
 
         Fixed entries for two subgroups, and one entry a block: popsparse-dynamic 2.3; rows are left out.
@@ -240,6 +264,19 @@ class QuantileSearch:
         size = self.problem.block_size**2 * item_bytes(self.problem.dtype) + 2
         fixed = 2 * 2 * (39 if self.problem.block_size == 1 else 7)
         return _BYTES_OVER_PUBLISHED * (blocks * size + fixed)
+
+    def _learn_bound(self) -> bool:
+        """Takes the bucket that the published planner really makes, where it makes one; whether the bound grew."""
+        problem, before = self.problem, self.most_bucket_bytes
+        sizes = (problem.m, problem.k, problem.n, problem.block_size, self.drawn)
+        try:
+            choice = search_published_dynamic(*sizes, target=self.target, dtype=problem.dtype, options=_AS_PUBLISHED)
+        except PlanError:
+            return False
+        if choice.ok:
+            size = choice.nz_elems_per_bucket * item_bytes(problem.dtype) + choice.meta_fwd * META_BYTES
+            self.most_bucket_bytes = max(before, _BYTES_OVER_PUBLISHED * size)
+        return self.most_bucket_bytes > before
 
     # --- round two ---------------------------------------------------------------------------------------------------
 
