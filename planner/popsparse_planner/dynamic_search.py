@@ -11,6 +11,7 @@ from typing import Dict, List, Optional, Tuple, Union
 from .cost import Cost
 from .dense import plan_dense
 from .dynamic.evaluate import PassCost
+from .dynamic.frame import frame_partition
 from .dynamic.popsparse import PublishedDynamicChoice, search_published_dynamic
 from .dynamic.published_evaluate import evaluate_published_dynamic
 from .dynamic.quantile import Found, QuantileSearch
@@ -155,7 +156,8 @@ def _candidate(found: Found, won: bool) -> Candidate:
         verdict = f"does not fit: a tile needs {found.peak_bytes:,} B"
     else:
         verdict = "slower"
-    name = f"{frame.qm} x {frame.qk} cells, {frame.qn} parts of n, sums at {found.draft.reduce_at}"
+    place = frame_partition(frame, found.draft.reduce_at).place_of_sums
+    name = f"{frame.qm} x {frame.qk} cells, {frame.qn} parts of n, {place}"
     grid = Grid(frame.qm, frame.qk, frame.qn)
     return Candidate(name, grid, frame.passes, found.estimated_cycles, found.total_cycles, found.peak_bytes, verdict)
 

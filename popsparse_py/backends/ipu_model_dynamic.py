@@ -18,9 +18,11 @@ from ..ipu.bucket_variables import LISTS, VALUES
 from ..ipu.counted_dynamic import dynamic_counts
 from ..ipu.encode import decode_y, encode_x
 from ..ipu.encode_buckets import Encoded, decode_gradients, encode_matrix
+from ..ipu.frame_places import frame_places
 from ..ipu.lower_dynamic import lower_dynamic
 from ..ipu.lower_weight import GRADS, lower_weight
 from ..ipu.packets import OPERATIONS
+from ..ipu.part_homes import PartHomes
 from ..ipu.program import Program
 from .base import Number, Result, StepTrace, Trace, checked_values, checked_x
 from .model_build import Built, build_model
@@ -36,6 +38,9 @@ class _Pass:
             lower_weight(plan) if kind == "grad_weight" else lower_dynamic(plan, transposed=kind == "grad_input")
         )
         self.built: Built = build_model(self.program, plan.target.tile_bytes, threads)
+        self.homes = _part_homes(plan, kind)
+        result = self.homes.get("x") if kind != "grad_weight" else None
+        self.y_order = None if result is None else result.y_order()
         self.seconds = time.perf_counter() - start
         self.version = -1
 
@@ -44,6 +49,11 @@ class _Pass:
         if name in self.built.variables:
             self.built.model.write(self.built.variables[name], contents)
 
+    def write_operand(self, name: str, linear: np.ndarray) -> None:
+        """Set an operand, given in order, where the program keeps it."""
+        homes = self.homes.get(name)
+        self.write(name, linear if homes is None else homes.encode_x(linear))
+
     def load(self, encoded: Encoded, version: int) -> None:
         """Put buckets and operations in place, unless they are there."""
         if self.version != version:
@@ -51,6 +61,17 @@ class _Pass:
             self.write(VALUES, encoded.values)
             self.write(OPERATIONS, encoded.weight_operations if self.kind == "grad_weight" else encoded.operations)
             self.version = version
+
+
+def _part_homes(plan: DynamicPlan, kind: str) -> Dict[str, PartHomes]:
+    """Where each operand of a pass lives that lives with the parts of n, by name; none where it lies in order."""
+    assert plan.draft is not None
+    turned = {"forward": {"x": False}, "grad_input": {"x": True}, "grad_weight": {"x": False, "dy": True}}[kind]
+    places = {
+        name: frame_places(plan.problem, plan.draft, plan.target.tiles, transposed=transposed)
+        for name, transposed in turned.items()
+    }
+    return {name: one.part_homes for name, one in places.items() if one.part_homes is not None}
 
 
 class DynamicKernel:
@@ -150,10 +171,11 @@ class DynamicKernel:
         operands = {"x": self._home(problem, operand)}
         with self._lock:
             self._loaded()
-            contents, trace = self._execute(self._ready(kind), operands, "y")
+            one = self._ready(kind)
+            contents, trace = self._execute(one, operands, "y")
         columns = self.plan.frame.num_columns
         wide = Problem(problem.m, problem.k, columns, problem.block_size, problem.dtype)
-        return Result(np.ascontiguousarray(decode_y(wide, contents)[:, : problem.n]), trace)
+        return Result(np.ascontiguousarray(decode_y(wide, contents, one.y_order)[:, : problem.n]), trace)
 
     def _loaded(self) -> Encoded:
         if self._encoded is None:
@@ -171,7 +193,7 @@ class DynamicKernel:
 
     def _execute(self, one: _Pass, operands: Dict[str, np.ndarray], result: str) -> Tuple[np.ndarray, Trace]:
         for name, contents in operands.items():
-            one.write(name, contents)
+            one.write_operand(name, contents)
         start = time.perf_counter()
         one.built.model.run()
         seconds = time.perf_counter() - start

@@ -98,6 +98,6 @@ def _fixed_cost(program: Program, target: Target) -> Cost:
     tensors = [v.bytes_per_tile(program.num_tiles) for v in program.variables.values() if v.role in ("input", "output")]
     names = [v for v in program.variables.values() if v.name == "gradients"]
     gradients = sum((v.bytes_per_tile(program.num_tiles) for v in names), np.zeros(program.num_tiles, dtype=np.int64))
-    homes = np.sum(tensors, axis=0) - gradients
+    homes = np.sum(tensors, axis=0) - gradients if program.strided else np.zeros(0)
     cost = call_cost(target) + layout_cost(target, program.block_size, program.column_parts, homes)
     return cost + counted_second_stage(program, target)

@@ -45,9 +45,7 @@ class _DynamicLowering(Lowering):
 
     def run(self) -> Program:
         """All serial passes."""
-        problem = self.places.problem
-        self.book.tensor("x", problem.dtype, "input", self.places.x_home)
-        self.book.tensor("y", problem.dtype, "output", self.places.y_home)
+        self.add_tensors()
         for number in range(self.places.partition.num_passes):
             self._lower_pass(number)
         return self.program()
@@ -57,7 +55,7 @@ class _DynamicLowering(Lowering):
         row_length = places.widths(number) * problem.block_size
         buffers: Dict[str, Buffers] = {
             "s": self.temp("x_slices", problem.dtype, places.num_cols * row_length),
-            "q": self.temp("partials", problem.partials_dtype, places.num_rows * row_length, "partials"),
+            "q": self.products(number, row_length),
         }
         gather = gather_slices(places, self.draft.frame, buffers["s"], number, transposed=self.transposed)
         copies = [gather, *self.packets.reset()]

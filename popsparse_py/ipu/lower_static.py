@@ -53,12 +53,8 @@ class _StaticLowering(Lowering):
         self.plan = plan
 
     def run(self) -> Lowered:
-        places, problem, book = self.places, self.plan.problem, self.book
-        if places.part_homes is None:
-            book.tensor("x", problem.dtype, "input", places.x_home)
-            book.tensor("y", problem.dtype, "output", places.y_home)
-        else:
-            book.variables.update(x=places.part_homes.x_variable(), y=places.part_homes.y_variable())
+        places, book = self.places, self.book
+        self.add_tensors()
         value_blocks = self._place_values()
         dots = DotVertices(places, book)
         for number in range(places.partition.num_passes):
@@ -88,7 +84,7 @@ class _StaticLowering(Lowering):
         row_length = places.widths(number) * problem.block_size
         buffers: Dict[str, Buffers] = {
             "x_slices": self.temp("x_slices", problem.dtype, places.num_cols * row_length),
-            "partials": self._products(number, row_length),
+            "partials": self.products(number, row_length),
         }
         gather = [replace(gather_x(places, buffers["x_slices"], number), paired=places.partition.paired)]
         if places.partition.values == "broadcast":
@@ -103,10 +99,3 @@ class _StaticLowering(Lowering):
         dot = dots.of_pass(number, buffers, sizes) + zero_vertices(places, self.book, number)
         self.compute("dot", number, dot, "compute")
         self.bring_home(number, buffers["partials"], row_length)
-
-    def _products(self, number: int, row_length: np.ndarray) -> Buffers:
-        """Where the products of a pass are written: to partials, or straight to Y."""
-        places, problem = self.places, self.plan.problem
-        if places.in_place and problem.dtype == problem.partials_dtype:
-            return places.kept_rows(number)
-        return self.temp("partials", problem.partials_dtype, places.num_rows * row_length, "partials")

@@ -58,8 +58,11 @@ class _WeightLowering(Lowering):
     def run(self) -> Program:
         """All serial passes, one after the other into the same sums."""
         book, layout, dtype = self.book, self.layout, self.places.problem.dtype
-        book.tensor("x", dtype, "input", self.places.x_home)
-        book.tensor("dy", dtype, "input", self.backward.x_home)
+        for name, places in (("x", self.places), ("dy", self.backward)):
+            if places.part_homes is None:
+                book.tensor(name, dtype, "input", places.x_home)
+            else:
+                book.variables[name] = replace(places.part_homes.x_variable(), name=name)
         self.grads = shared_variable(book, GRADS, dtype, "output", layout.value_share, self.frame.num_tiles)
         self.sums = self.temp("gradient_sums", "float32", np.full(len(self.all), layout.value_length), "partials")
         for number in range(self.frame.passes):

@@ -40,6 +40,22 @@ class Lowering:
             strided=self.places.partition.homes == "linear",
         )
 
+    def add_tensors(self) -> None:
+        """X and Y, where the partition keeps them."""
+        places, dtype = self.places, self.places.problem.dtype
+        if places.part_homes is None:
+            self.book.tensor("x", dtype, "input", places.x_home)
+            self.book.tensor("y", dtype, "output", places.y_home)
+        else:
+            self.book.variables.update(x=places.part_homes.x_variable(), y=places.part_homes.y_variable())
+
+    def products(self, number: int, row_length: np.ndarray) -> Buffers:
+        """Where the products of a pass are written: to partials, or straight to Y."""
+        places, problem = self.places, self.places.problem
+        if places.in_place and problem.dtype == problem.partials_dtype:
+            return places.kept_rows(number)
+        return self.temp("partials", problem.partials_dtype, places.num_rows * row_length, "partials")
+
     def temp(self, name: str, dtype: str, sizes: np.ndarray, role: str = "temp") -> Buffers:
         """One buffer of sizes[i] elements for each place i, for as long as a step needs it."""
         return self.book.buffers(name, dtype, role, sizes, self.places.tile)

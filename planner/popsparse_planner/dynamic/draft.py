@@ -13,6 +13,7 @@ class Draft:
     """What a search decides.
 
     peak_blocks: blocks of the fullest cell to reckon with; n_groups: division of the columns over workers (b = 1);
+    reduce_at: where partials are summed, "home", "sources" or frame.KEPT;
     spill_probability: that a random pattern of the planned density needs propagation.
     """
 

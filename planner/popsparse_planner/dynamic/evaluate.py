@@ -8,7 +8,7 @@ follow.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from ..pattern import BlockPattern
 from ..problem import Problem
 from ..static import traffic
 from ..static.evaluate import StaticModel, StepCost
+from ..static.tile_memory import tensor_bytes
 from ..static.traffic import Traffic
 from ..static.work import CutWork
 from ..target import Target
@@ -163,7 +164,8 @@ class _FrameModel(StaticModel):
             cast = self._cast_cycles(partition, works, bounds, exact=False)
             if cast.any():
                 steps.append(StepCost("cast", "reduce", float(cast.max()), cast))
-        return steps, gather.fragments + self._collect(steps, bounds, partition, works)
+        collect = self._collect if partition.homes == "linear" else self._collect_in_place
+        return steps, gather.fragments + collect(steps, bounds, partition, works)
 
     def gathered(self, partition: Partition, bounds: np.ndarray) -> Traffic:
         """Slices of X (or dY) to all tiles; neighbours that want the same receive them together.
@@ -176,6 +178,10 @@ class _FrameModel(StaticModel):
         if self.kind == "forward" and self.draft.frame.pairs_share_x:
             return replace(one, received=one.received * paired_share(self.target))
         return one
+
+    def input_bytes(self, partition: Partition) -> np.ndarray:
+        """int64 [tiles]: bytes of X (or dY) that live on each tile."""
+        return tensor_bytes(self.problem, partition, (self.work,), self.target.tiles)[0]
 
     def _propagation(self) -> Cost:
         """Of one serial pass: the test of the loop, and its expected steps for a random pattern."""
@@ -191,7 +197,7 @@ def _weight_pass(problem: Problem, target: Target, draft: Draft) -> PassCost:
     frame, layout, tiles = draft.frame, draft.layout, target.tiles
     forward = _FrameModel(problem, target, draft, transposed=False)
     backward = _FrameModel(problem, target, draft, transposed=True)
-    partition = frame_partition(frame, "home")
+    partition = frame_partition(frame, draft.reduce_at)
     buckets = bucket_traffic(frame, layout, tiles)
     gather = Traffic(*(np.zeros(tiles) for _ in range(4)))
     for model in (forward, backward):
@@ -223,8 +229,8 @@ def _weight_pass(problem: Problem, target: Target, draft: Draft) -> PassCost:
         )
         cost = cost + made * step.repeats
     pieces = gather.fragments * frame.passes + buckets.fragments + summed.fragments
-    homes: Dict[str, np.ndarray] = {"x": forward.x_home.bounds(tiles), "dy": backward.x_home.bounds(tiles)}
-    return PassCost(cost, weight_memory(problem, target, draft, homes, pieces), tuple(steps))
+    inputs = sum((model.input_bytes(partition) for model in (forward, backward)), np.zeros(tiles, dtype=np.int64))
+    return PassCost(cost, weight_memory(problem, target, draft, inputs, pieces), tuple(steps))
 
 
 def _exchange_cycles(target: Target, one: Traffic) -> float:
@@ -232,6 +238,8 @@ def _exchange_cycles(target: Target, one: Traffic) -> float:
 
 
 def _layout_of(target: Target, partition: Partition, models: Tuple[_FrameModel, ...]) -> Cost:
-    """Bringing X and dY into the order of blocks."""
-    tensors = sum(np.diff(model.x_home.bounds(target.tiles)) * model.item for model in models)
+    """Bringing X and dY into the order of blocks; nothing where each part has its own."""
+    tensors = np.zeros(0)
+    if partition.homes == "linear":
+        tensors = np.sum([np.diff(model.x_home.bounds(target.tiles)) * model.item for model in models], axis=0)
     return layout_cost(target, models[0].problem.block_size, partition.column_parts, np.asarray(tensors))

@@ -19,6 +19,7 @@ from ..partition import Cut, Partition
 from ..problem import Problem, column_grain
 from ..static.work import CutWork
 
+KEPT = "kept"  # where sums are made: at their sources, and Y stays there, as X stays with its part of n
 _ROWS_SALT, _COLUMNS_SALT = 1, 2
 
 
@@ -176,7 +177,7 @@ def _empty_cut(frame: Frame) -> Cut:
 
 
 def frame_partition(frame: Frame, reduce_at: str) -> Partition:
-    """The frame as a partition of n and of tiles; its one cut holds no blocks."""
+    """The frame as a partition of n and of tiles; its one cut holds no blocks. reduce_at: "home", "sources" or KEPT."""
     width = frame.columns * frame.qn
     starts = np.arange(frame.passes, dtype=np.int64)[:, None] * width
     return Partition(
@@ -184,9 +185,10 @@ def frame_partition(frame: Frame, reduce_at: str) -> Partition:
         part_cut=np.zeros(frame.qn, dtype=np.int32),
         part_first_tile=np.arange(frame.qn) * frame.num_cells,
         n_bounds=starts + np.arange(frame.qn + 1) * frame.columns,
-        reduce_at=reduce_at,
+        reduce_at="sources" if reduce_at == KEPT else reduce_at,
         qm=frame.qm,
         qk=frame.qk,
+        homes="parts" if reduce_at == KEPT else "linear",
     )
 
 

@@ -22,7 +22,7 @@ from ..target import Target
 from .capacity import NO_PROPAGATION, approximate_quantile, cell_quantile, fullest_cell, spill_probability
 from .draft import Draft
 from .evaluate import PassCost, dot_cycles, evaluate_pass
-from .frame import Frame, part_columns
+from .frame import KEPT, Frame, part_columns
 from .popsparse import search_published_dynamic
 from .published_buckets import META_BYTES
 
@@ -100,14 +100,15 @@ class QuantileSearch:
             last = 2 * passes > self._most_passes()
             for seems_to_fit, frame, cycles in ranked[: self._num_finalists(ranked)]:
                 if seems_to_fit or last:
-                    found.append(self._evaluate(frame, cycles, "home"))
+                    found.append(self._evaluate(frame, cycles, KEPT if passes == 1 else "home"))
             found.sort(key=lambda one: one.rank)
             if found and found[0].fits:
                 break
             passes *= 2
         if found:
             best = found[0]
-            found.append(self._evaluate(best.draft.frame, best.estimated_cycles, "sources"))
+            places = ("home", "sources") if best.draft.reduce_at == KEPT else ("sources",)
+            found += [self._evaluate(best.draft.frame, best.estimated_cycles, place) for place in places]
         return sorted(found, key=lambda one: one.rank)
 
     def _num_finalists(self, ranked: List[Tuple[bool, Frame, float]]) -> int:
@@ -132,7 +133,9 @@ class QuantileSearch:
             scored = self._scored(self._parts(passes), passes)
         if passes == 1 and self._over(scored):
             scored += self._scored(self._storing_parts(), passes)
-        best = [one for one in sorted(scored) if one[0] == min(scored)[0]]
+        best = sorted(scored)
+        if best and best[0][0] == 0:
+            best = [one for one in best if one[0] == 0]
         return [
             (grade < _TOO_LARGE, self._frame(qm, qk, parts, passes), cycles)
             for grade, cycles, parts, qm, qk in best[:_FINALISTS]
@@ -161,7 +164,7 @@ class QuantileSearch:
     def _storing_parts(self) -> Iterable[int]:
         """More parts than n has grains: the tiles beyond them keep their share of a bucket, and multiply zeros."""
         grains = -(-self.problem.n_padded // column_grain(self.problem.dtype))
-        return range(grains + 1, min(4 * grains, self.target.tiles) + 1)
+        return range(grains + 1, min(2 * grains, self.target.tiles) + 1)
 
     def _parts(self, passes: int) -> Iterator[int]:
         """Numbers of parts of n that differ in the columns of a part."""
@@ -211,6 +214,8 @@ class QuantileSearch:
         home = y_home / passes * qk * out_item / rate
         home = home + fragment * qk * (1 + y_home / passes / (columns * b))
         sent = rows * columns * b * out_item / rate
+        if passes == 1:  # Y stays where it is summed: what is not shared does not move
+            home, sent = (np.where(qk > 1, moved, 0.0) for moved in (home, sent))
         grains = np.ceil(y_home / passes / reduce_grain(problem.partials_dtype) / WORKERS)
         slots = reduce_grain_slots(problem.partials_dtype, problem.dtype) + qk - 1
         reduce = np.where(qk > 1, WORKERS * (16 + grains * slots), 0.0)

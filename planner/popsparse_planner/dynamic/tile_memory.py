@@ -7,11 +7,12 @@ from typing import Dict, Mapping, Tuple
 import numpy as np
 
 from ..bucket_layout import CURSOR_FIELDS, PACKET_VERTEX_BYTES, BucketLayout, most_operations
-from ..layout import VERTEX_BYTES, aligned, x_layout, y_layout
+from ..layout import VERTEX_BYTES, aligned
 from ..memory import Memory
 from ..partition import Partition
 from ..problem import Problem, item_bytes
-from ..static.tile_memory import linear_bytes, reduction_bytes
+from ..static.part_homes import in_place
+from ..static.tile_memory import reduction_bytes, tensor_bytes
 from ..static.work import CutWork
 from ..target import Target
 from .draft import Draft
@@ -66,14 +67,16 @@ def pass_memory(
     frame, layout, tiles, work = draft.frame, draft.layout, target.tiles, works[0]
     item, partial_item = item_bytes(problem.dtype), item_bytes(problem.partials_dtype)
     always = _always(problem, target, draft, pieces)
-    always["input"] = linear_bytes(x_layout(problem, tiles), tiles, item)
-    always["output"] = linear_bytes(y_layout(problem, tiles), tiles, item)
+    always["input"], always["output"] = tensor_bytes(problem, partition, works, tiles)
     width = frame.columns * problem.block_size
     slices, partials, casts = (np.zeros(tiles, dtype=np.int64) for _ in range(3))
     slices[: frame.num_tiles] = np.tile(aligned(work.num_cols * width * item), frame.qn)
     partials[: frame.num_tiles] = np.tile(aligned(work.num_rows * width * partial_item), frame.qn)
     if item != partial_item and work.row_sources[0] == 1:
         casts[: frame.num_tiles] = np.tile(aligned(work.num_rows * width * item), frame.qn)
+    if in_place(partition, works):  # products are written, or cast, straight to Y
+        casts = np.zeros(tiles, dtype=np.int64)
+        partials = partials * int(item != partial_item)
     gathered = _used(frame, tiles) * (layout.gathered_bytes if frame.qn > 1 else 0)
     kept = gathered if frame.passes > 1 else np.zeros(tiles, dtype=np.int64)
     inputs, reduced, lists, vertices = reduction_bytes(problem, partition, works, tiles, False)
@@ -87,14 +90,12 @@ def pass_memory(
     return Memory(always, moments, target.tile_bytes)
 
 
-def weight_memory(
-    problem: Problem, target: Target, draft: Draft, homes: Mapping[str, np.ndarray], pieces: np.ndarray
-) -> Memory:
-    """Bytes of the grad-weight pass; homes: int64 [tiles + 1], where X and dY lie."""
-    frame, layout, tiles = draft.frame, draft.layout, target.tiles
+def weight_memory(problem: Problem, target: Target, draft: Draft, inputs: np.ndarray, pieces: np.ndarray) -> Memory:
+    """Bytes of the grad-weight pass; inputs: int64 [tiles], of X and dY together."""
+    frame, layout = draft.frame, draft.layout
     item, used = item_bytes(problem.dtype), _used(draft.frame, target.tiles)
     always = _always(problem, target, draft, pieces)
-    always["input"] = sum((aligned(np.diff(home) * item) for home in homes.values()), np.zeros(tiles, dtype=np.int64))
+    always["input"] = inputs
     always["output"] = used * int(aligned(np.array(layout.value_share * item)))
     width = frame.columns * problem.block_size * item
     slices = used * (frame.cell_rows + frame.cell_cols) * width

@@ -59,7 +59,7 @@ def tile_memory(
     """Bytes by category on every tile; temporaries are those of the fullest pass."""
     tiles = target.tiles
     always = _zeros(("input", "output", "values", "constants", "vertex", "exchange", "control"), tiles)
-    always["input"], always["output"] = _tensor_bytes(problem, partition, works, tiles)
+    always["input"], always["output"] = tensor_bytes(problem, partition, works, tiles)
     always["exchange"] = aligned(np.ceil(fragments * target.model["exchange_code_bytes_per_fragment"]).astype(np.int64))
     always["control"] = np.full(tiles, int(target.model["code_bytes"]))
     temps = _zeros(("x_slices", "value_slices", "partials", "casts", "shared_partials"), tiles)
@@ -85,7 +85,7 @@ def tile_memory(
     return Memory(always, moments, target.tile_bytes)
 
 
-def _tensor_bytes(
+def tensor_bytes(
     problem: Problem, partition: Partition, works: Tuple[CutWork, ...], tiles: int
 ) -> Tuple[np.ndarray, np.ndarray]:
     """Bytes of X and of Y that live on each tile between calls."""
