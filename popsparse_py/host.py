@@ -36,10 +36,11 @@ def multiply(
     """y (m, n) or (m) = a x."""
     check_out_dtype(out_dtype)
     if len(x.shape) == 1:
-        column = kernel_of(backend, a, 1, plan).multiply(x[:, None], None, "none", out_dtype)
+        column = kernel_of(backend, a, 1, plan, by_rows=True).multiply(x[:, None], None, "none", out_dtype)
         return column[:, 0] if out is None else _copied(out, column[:, 0])
     check_x_shape(*a.shape, tuple(x.shape))
-    return kernel_of(backend, a, x.shape[1], plan).multiply(x, None, "none", out_dtype, out)
+    by_rows = x.shape[1] == 1  # a column is a row too
+    return kernel_of(backend, a, x.shape[1], plan, by_rows=by_rows).multiply(x, None, "none", out_dtype, out)
 
 
 def multiply_traced(backend: HostBackend, a: BlockSparseMatrix, x: Any, plan: Any) -> Result:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Dict, Optional, Tuple, Union
 
+import numpy as np
+
 from popsparse_planner import (
     BlockPattern,
     DensePlan,
@@ -23,6 +25,7 @@ from popsparse_planner.cuda_plan import CudaPlan, plan_cuda
 from .backends.cpu import CpuBackend
 from .backends.cuda import CudaBackend
 from .formats import BlockSparseMatrix
+from .tuning import tune
 
 MODES = ("static", "dynamic", "dense", "auto")
 Plan = Union[StaticPlan, DynamicPlan, DensePlan]
@@ -45,6 +48,7 @@ def plan(
     block_size: int = 16,
     kind: str = "uniform",
     seed: int = 0,
+    tuned: bool = False,
 ) -> Any:
     """The StaticPlan, DynamicPlan or DensePlan ("cpu": CpuPlan, "cuda": CudaPlan) of Y (m, n) = W (m, k) X (k, n).
 
@@ -57,17 +61,18 @@ def plan(
     computer's processor, "cuda" the CudaPlan for its GPU, or for an H200; these have no mode, strategy or
     options. dtype: "float16" or "float32"; None means
     that of the matrix, float16 for a pattern or a shape. density, block_size, kind, seed: of the random pattern that is
-    planned for where only a shape is given. The others: see plan_static, plan_dynamic.
+    planned for where only a shape is given. tuned: on target "cpu" schedules are timed for half a second and the
+    fastest is taken, or the one that was found before (see popsparse_py.tuning). The others: see plan_static and
+    plan_dynamic.
     Raises PlanError, PatternError, ShapeError, DTypeError, CapacityError, TargetError; never because something does not
     fit.
     """
     checked_mode(mode)
+    if tuned and target != "cpu":
+        raise PlanError("tuned=True measures this computer's processor: it is for target='cpu'")
     if target in ("cpu", "cuda"):
         pattern = _pattern_of(a_or_shape, density, block_size, kind, seed)
-        own = a_or_shape.dtype if isinstance(a_or_shape, BlockSparseMatrix) else dtype
-        if target == "cpu":
-            return CpuBackend().plan(pattern, n, dtype or own or "float32")
-        return cuda_plan(pattern, n, dtype or own or "bfloat16")
+        return _host_plan(a_or_shape, pattern, n, dtype, str(target), tuned)
     machine = chip(target)
     element = dtype or (a_or_shape.dtype if isinstance(a_or_shape, BlockSparseMatrix) else "float16")
     if mode == "dense":
@@ -108,6 +113,24 @@ def checked_mode(mode: str) -> str:
 def chip(target: Union[str, Target]) -> Target:
     """The chip that is planned for: that of "ipu_model", or whatever load_target reads."""
     return load_target(_CHIP_OF.get(target, target) if isinstance(target, str) else target)
+
+
+def _host_plan(operand: Operand, pattern: BlockPattern, n: int, dtype: Optional[str], target: str, tuned: bool) -> Any:
+    """The plan for this computer's processor or GPU."""
+    own = dtype or (operand.dtype if isinstance(operand, BlockSparseMatrix) else None)
+    if target == "cuda":
+        return cuda_plan(pattern, n, own or "bfloat16")
+    if tuned:
+        return tune(_timed_matrix(operand, pattern, own), n)
+    return CpuBackend().plan(pattern, n, own or "float32")
+
+
+def _timed_matrix(operand: Operand, pattern: BlockPattern, dtype: Optional[str]) -> BlockSparseMatrix:
+    """The operand itself if it is a matrix of dtype, or one with its pattern."""
+    if isinstance(operand, BlockSparseMatrix) and dtype in (None, operand.dtype):
+        return operand
+    shape = (pattern.nnz_blocks, pattern.block_size, pattern.block_size)
+    return BlockSparseMatrix(pattern, np.ones(shape, np.float32)).astype(dtype or "float32")
 
 
 def _shape_of(operand: Operand) -> Tuple[int, int]:

@@ -44,7 +44,7 @@ RUNTIME_ORDER = (
     ("ipu",),
     ("backends.base", "backends.host_arrays"),
     ("backends",),
-    ("host",),
+    ("host", "tuning_cache", "tuning"),
     ("plans", "dynamic_ops", "ops"),
     ("layer_plans",),
     ("torch_ops",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Dict, Optional, Tuple
 
 from .cpu_profile import CpuProfile, load_cpu_profile
@@ -90,7 +90,11 @@ class CpuPlan:
 
     def to_json(self) -> str:
         """Text that from_json reads; equal plans give equal bytes."""
-        return dump({"schema": _SCHEMA, **asdict(self)})
+        return dump(self.to_dict())
+
+    def to_dict(self) -> Dict[str, Any]:
+        """JSON-safe fields."""
+        return {"schema": _SCHEMA, **asdict(self)}
 
     @classmethod
     def from_json(cls, text: str) -> CpuPlan:
@@ -131,6 +135,12 @@ def plan_cpu(
     schedule = schedule or choose_schedule(shape, n, (block_size, block_size), blocks, tier, caches)
     cost = _cost(shape, n, block_size, blocks, dtype, tier, core, schedule)
     return CpuPlan(shape, block_size, blocks, n, dtype, tier.name, schedule, cost)
+
+
+def replan_cpu(plan: CpuPlan, schedule: CpuSchedule, tier: Tier, profile: CpuProfile) -> CpuPlan:
+    """The plan with another schedule, and its estimated cost."""
+    cost = _cost(plan.shape, plan.n, plan.block_size, plan.blocks, plan.dtype, tier, profile, schedule)
+    return replace(plan, schedule=schedule, cost=cost)
 
 
 def _cost(

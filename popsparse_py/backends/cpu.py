@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import threading
 import time
 from functools import lru_cache
@@ -12,9 +13,9 @@ from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
-from popsparse_planner.cpu_plan import CpuPlan, plan_cpu
+from popsparse_planner.cpu_plan import CpuPlan, plan_cpu, replan_cpu
 from popsparse_planner.cpu_profile import CpuProfile, load_cpu_profile
-from popsparse_planner.cpu_schedule import Tier
+from popsparse_planner.cpu_schedule import CpuSchedule, Tier
 from popsparse_planner.errors import DTypeError, PlanError, ShapeError, TargetUnavailableError
 from popsparse_planner.pattern import BlockPattern
 
@@ -24,6 +25,7 @@ from .host_arrays import checked_bias, empty_like, host_view
 
 ACTIVATIONS = ("none", "relu", "gelu")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 class CpuBackend:
@@ -54,10 +56,13 @@ class CpuBackend:
         """
         self._require()
         shape = (pattern.shape[1], pattern.shape[0]) if transposed else pattern.shape
-        facts = import_module("popsparse_py._core").cpu_tier_facts(self.tier)
-        tier = Tier(facts["name"], facts["lanes"], facts["max_vectors"])
+        tier = _tier(self.tier)
         size: Dict[str, Any] = {"block_size": pattern.block_size, "blocks": pattern.nnz_blocks}
         return plan_cpu(shape, n, **size, dtype=dtype, tier=tier, profile=host_profile(), by_rows=by_rows)
+
+    def replan(self, plan: CpuPlan, schedule: CpuSchedule) -> CpuPlan:
+        """The plan with another schedule."""
+        return replan_cpu(plan, schedule, _tier(plan.tier), host_profile())
 
     def compile(self, plan: CpuPlan, *, transposed: bool = False) -> CpuKernel:
         """The kernel of a plan; transposed: it is loaded with W and multiplies by the transpose."""
@@ -206,6 +211,23 @@ def host_profile() -> CpuProfile:
             found[f"l{level}_bytes"] = int(size[:-1]) * 1024
     profile = load_cpu_profile()
     return profile.replace(str(_CACHES), **found) if found else profile
+
+
+def _tier(name: str) -> Tier:
+    facts = import_module("popsparse_py._core").cpu_tier_facts(name)
+    return Tier(facts["name"], facts["lanes"], facts["max_vectors"])
+
+
+def processor_name() -> str:
+    """Model of the processor with its family and model number, as far as the system tells."""
+    fields: Dict[str, str] = {}
+    if _CPU_INFO.exists():
+        for line in _CPU_INFO.read_text().splitlines():
+            name, _, value = line.partition(":")
+            fields.setdefault(name.strip(), value.strip())
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    numbers = [f"{word} {fields[key]}" for word, key in (("family", "cpu family"), ("model", "model")) if key in fields]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
 
 
 def native_pattern(pattern: BlockPattern) -> Any:

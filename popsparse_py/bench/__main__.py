@@ -16,7 +16,18 @@ from popsparse_planner.errors import TargetUnavailableError
 
 from ..cli.output import Output, new_table
 from ..formats.files import replaced
-from . import dynamic, dynamic_view, gpu, layers_command, plans_command, readme, result_tables, startup, static
+from . import (
+    dynamic,
+    dynamic_view,
+    gpu,
+    layers_command,
+    plans_command,
+    product_table,
+    readme,
+    result_tables,
+    startup,
+    static,
+)
 from .measure import Measurement, measure
 
 # No `from __future__ import annotations` here: below Python 3.10 typer reads the annotations as they stand.
@@ -112,6 +123,17 @@ def prune_minilm(
     """Prune all-MiniLM-L6-v2: embeddings, bytes and time by block size and density; needs transformers; minutes."""
     module = import_module("popsparse_py.bench.minilm")
     _write(out, module.compare(module.model_folder(model), progress=typer.echo))
+
+
+@app.command("cpu")
+def keep_products(
+    files: List[Path] = typer.Argument(..., help="What calls of `popsparse bench --json` on one machine printed."),
+    *,
+    out: Path = typer.Option(result_tables.RESULTS / "cpu.json", help="JSON file to write."),
+) -> None:
+    """Keep measured products for the README: those of `popsparse bench --json > FILE`, of several files as one."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    _write(out, product_table.merged(found))
 
 
 @app.command("readme")

@@ -1,93 +1,68 @@
-"""The libraries that a user could pick instead, each in its best form, as calls on the same operands."""
+"""Ours and the libraries that a user could pick instead, each in its best form, as calls on the same operands."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from fractions import Fraction
 from importlib import import_module
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Sequence, Tuple
 
 import numpy as np
-
-from popsparse_planner.pattern import BlockPattern
 
 from .. import host
 from ..backends.cpu import CpuBackend
 from ..backends.host_arrays import empty_like
-from ..formats import BlockSparseMatrix
-from . import mkl
+from ..formats.arrays import is_tensor
+from . import mkl, xsmm
+from .operands import Operands, operands
 
 Call = Callable[[], Any]
+OURS, PLAIN, DENSE = "popsparse", "popsparse forward float32", "dense"
 
 
-@dataclass(frozen=True)
-class Shape:
-    """Y (m, n) = W X, W (m, k) in uniform random blocks, float32."""
-
-    m: int
-    k: int
-    n: int
-    block_size: int
-    density: Fraction
-
-    @property
-    def flops(self) -> int:
-        """2 * nonzeros * n."""
-        return (
-            2
-            * round(self.density * (self.m // self.block_size) * (self.k // self.block_size))
-            * (self.block_size**2 * self.n)
-        )
+class UnsuitableError(Exception):
+    """A library has no such product; its message says what is missing."""
 
 
-@dataclass(frozen=True)
-class Operands:
-    """w in the forms that libraries take; x (k, n) and y (m, n) on cache lines."""
-
-    w: BlockSparseMatrix
-    x: np.ndarray
-    dense: np.ndarray  # (m, k)
-
-    def y(self) -> np.ndarray:
-        """A place for a result, its memory touched."""
-        result = empty_like((self.dense.shape[0], self.x.shape[1]), "float32", self.x)[1]
-        result[:] = 0
-        return result
-
-
-def operands(shape: Shape, seed: int = 0) -> Operands:
-    """Random operands of a shape."""
-    rng = np.random.default_rng(seed)
-    pattern = BlockPattern.random((shape.m, shape.k), density=shape.density, block_size=shape.block_size, seed=seed)
-    values = rng.standard_normal((pattern.nnz_blocks, shape.block_size, shape.block_size), dtype=np.float32)
-    w = BlockSparseMatrix(pattern, values)
-    x = empty_like((shape.k, shape.n), "float32", values)[1]
-    x[:] = rng.standard_normal(x.shape, dtype=np.float32)
-    dense = empty_like((shape.m, shape.k), "float32", values)[1]
-    dense[:] = w.to_dense()
-    return Operands(w, x, dense)
-
-
-def _ours(data: Operands, threads: int) -> Dict[str, Call]:
-    backend, y = CpuBackend(threads), data.y()
-    return {"popsparse": lambda: host.multiply(backend, data.w, data.x, None, None, y)}
+def ours(data: Operands, threads: int) -> Call:
+    """The product with everything made beforehand that a second call would find."""
+    backend, product = CpuBackend(threads), data.shape.product
+    if product == "sampled":
+        values = empty_like(data.w.values.shape, data.shape.dtype, data.right)[0]
+        return lambda: host.sampled(backend, data.w.pattern, data.left, data.right, values)
+    transposed, by_rows, out = product == "transposed", product == "linear", data.result()
+    suits_rows = by_rows or data.shape.n == 1
+    kernel = host.kernel_of(backend, data.w, data.shape.n, None, transposed=transposed, by_rows=suits_rows)
+    multiply = kernel.multiply_rows if by_rows else kernel.multiply
+    return lambda: multiply(data.right, out=out)
 
 
 def _torch_dense(data: Operands, threads: int) -> Dict[str, Call]:
     torch = import_module("torch")
     torch.set_num_threads(threads)
-    w, x, y = (torch.from_numpy(array) for array in (data.dense, data.x, data.y()))
-    return {"dense": lambda: torch.mm(w, x, out=y)}
+    right, product = _tensor(torch, data.right), data.shape.product
+    w = torch.from_numpy(data.dense).to(right.dtype)
+    if product == "sampled":
+        left, all_of_it = _tensor(torch, data.left), torch.empty(w.shape, dtype=right.dtype)
+        return {DENSE: lambda: torch.mm(left, right.T, out=all_of_it)}
+    y = _tensor(torch, data.result())
+    operands = (right, w.T) if product == "linear" else (w, right)
+    return {DENSE: lambda: torch.mm(*operands, out=y)}
 
 
 def _torch_sparse(layout: str) -> Callable[[Operands, int], Dict[str, Call]]:
     def make(data: Operands, threads: int) -> Dict[str, Call]:
-        torch = import_module("torch")
+        torch, product = import_module("torch"), data.shape.product
+        _need(data.shape.dtype == "float32", f"torch.{layout} on a CPU multiplies float32")
+        _need(product != "sampled" or layout == "csr", "torch samples at the elements of a CSR matrix only")
         torch.set_num_threads(threads)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the layout is in beta
-            w, x = _as_int32(torch, data.w.to_torch(layout)), torch.from_numpy(data.x)
+            w, x = _as_int32(torch, data.a.to_torch(layout)), torch.from_numpy(data.right)
+        if product == "sampled":
+            left, sampled = torch.from_numpy(data.left), torch.sparse.sampled_addmm
+            return {f"torch.{layout}": lambda: sampled(w, left, x.T, beta=0.0)}
+        if product == "linear":
+            return {f"torch.{layout}": lambda: torch.nn.functional.linear(x, w)}
         return {f"torch.{layout}": lambda: w @ x}
 
     return make
@@ -100,21 +75,27 @@ def _as_int32(torch: Any, w: Any) -> Any:
     return make(crow, col, w.values(), w.shape)
 
 
+def _tensor(torch: Any, array: Any) -> Any:
+    return array if is_tensor(array) else torch.from_numpy(array)
+
+
 def _scipy(layout: str) -> Callable[[Operands, int], Dict[str, Call]]:
     def make(data: Operands, threads: int) -> Dict[str, Call]:
-        w = data.w.to_scipy(layout)
-        return {f"scipy.{layout}": lambda: w @ data.x}
+        _need_columns(data, "scipy")
+        w = data.a.to_scipy(layout)
+        return {f"scipy.{layout}": lambda: w @ data.right}
 
     return make
 
 
 def _mkl(layout: str) -> Callable[[Operands, int], Dict[str, Call]]:
     def make(data: Operands, threads: int) -> Dict[str, Call]:
-        library, w = mkl.load(threads), data.w.to_scipy(layout)
+        _need_columns(data, "MKL")
+        library, w = mkl.load(threads), data.a.to_scipy(layout)
         w.indices, w.indptr = w.indices.astype(np.int32), w.indptr.astype(np.int32)
-        forms = {f"mkl.{layout}": 0, f"mkl.{layout}+hint": data.x.shape[1]}
+        forms = {f"mkl.{layout}": 0, f"mkl.{layout}+hint": data.right.shape[1]}
         return {
-            name: mkl.Matrix(library, w, hint_columns=columns).product(data.x, data.y())
+            name: mkl.Matrix(library, w, hint_columns=columns).product(data.right, data.result())
             for name, columns in forms.items()
         }
 
@@ -122,13 +103,31 @@ def _mkl(layout: str) -> Callable[[Operands, int], Dict[str, Call]]:
 
 
 def _sparselab(data: Operands, threads: int) -> Dict[str, Call]:
+    _need_columns(data, "SparseLab")
     sparselab, torch = import_module("sparselab"), import_module("torch")
-    w, x = sparselab.PaddedCSR.from_dense(torch.from_numpy(data.dense)), torch.from_numpy(data.x)
+    w, x = sparselab.PaddedCSR.from_dense(torch.from_numpy(data.dense)), torch.from_numpy(data.right)
     return {"sparselab": lambda: sparselab.spmm(w, x)}
 
 
+def _xsmm(data: Operands, threads: int) -> Dict[str, Call]:
+    _need_columns(data, "libxsmm")
+    _need(threads == 1, "libxsmm is called on one thread")
+    return {"libxsmm": xsmm.product(data.a, data.right, data.result())}
+
+
+def _need_columns(data: Operands, library: str) -> None:
+    shape = data.shape
+    suits = shape.dtype == "float32" and shape.product in ("forward", "transposed")
+    _need(suits, f"{library} is called for W X and W^T dY of float32, not for {shape.product} of {shape.dtype}")
+
+
+def _need(condition: bool, reason: str) -> None:
+    if not condition:
+        raise UnsuitableError(reason)
+
+
 PEERS: Dict[str, Callable[[Operands, int], Dict[str, Call]]] = {
-    "dense": _torch_dense,
+    DENSE: _torch_dense,
     "torch.csr": _torch_sparse("csr"),
     "torch.bsr": _torch_sparse("bsr"),
     "scipy.csr": _scipy("csr"),
@@ -136,18 +135,26 @@ PEERS: Dict[str, Callable[[Operands, int], Dict[str, Call]]] = {
     "mkl.csr": _mkl("csr"),
     "mkl.bsr": _mkl("bsr"),
     "sparselab": _sparselab,
+    "libxsmm": _xsmm,
 }
-_BLOCKS_ONLY = ("torch.bsr", "scipy.bsr", "mkl.bsr")  # no form of their own for single elements
+_BLOCKS_ONLY = ("torch.bsr", "scipy.bsr", "mkl.bsr", "libxsmm")  # no form of their own for single elements
 
 
-def calls(data: Operands, names: List[str], threads: int) -> Tuple[Dict[str, Call], Dict[str, str]]:
-    """(calls of ours and of each peer that is installed, why each other one is not there)."""
-    found, absent = _ours(data, threads), {}
+def calls(data: Operands, names: Sequence[str], threads: int) -> Tuple[Dict[str, Call], Dict[str, str]]:
+    """(calls of ours and of each peer that is installed, why each other one is not there).
+
+    Beside another product than the forward one of float32 that one of ours is called too, to compare the rates.
+    """
+    found, absent = {OURS: ours(data, threads)}, {}
+    if not data.shape.is_plain:
+        found[PLAIN] = ours(operands(data.shape.plain()), threads)
     for name in names:
         if data.w.block_size == 1 and name in _BLOCKS_ONLY:
             continue
         try:
             found.update(PEERS[name](data, threads))
+        except UnsuitableError:
+            continue
         except (ImportError, OSError) as error:
             absent[name] = f"{type(error).__name__}: {error}"
     return found, absent

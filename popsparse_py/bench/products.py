@@ -6,19 +6,21 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 from statistics import median
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from popsparse_planner.errors import PopsparseError
 
-from .peers import Call, Operands, Shape, calls, operands
+from ..formats import BlockSparseMatrix
+from .operands import Operands, Shape, exact, operands
+from .peers import DENSE, OURS, PLAIN, Call, calls
 
-OURS, DENSE = "popsparse", "dense"
 _FEWEST, _MOST = 5, 400  # rounds
 _SLOW = 12  # times slower than the fastest: such a peer is timed in the first rounds only
 _PEAK_ROUNDS = 20000
-_ERROR = 2e-4  # of the largest entry; sums of up to some 10^4 products in float32
+# Of the largest entry: sums of up to some 10^4 products in float32, and the rounding of halves.
+_ERROR = {"float32": 2e-4, "float16": 2e-3, "bfloat16": 2e-2}
 
 
 class WrongResultError(PopsparseError, RuntimeError):
@@ -60,8 +62,13 @@ class Comparison:
     @property
     def best_peer(self) -> Optional[str]:
         """The fastest sparse candidate that is not ours."""
-        peers = [name for name in self.timings if name not in (OURS, DENSE)]
+        peers = [name for name in self.timings if name not in (OURS, DENSE, PLAIN)]
         return min(peers, key=lambda name: self.timings[name].middle) if peers else None
+
+    @property
+    def of_forward(self) -> Optional[float]:
+        """Rate of ours over that of its forward product of float32, by minima; None for that product itself."""
+        return None if PLAIN not in self.timings else self.ratio(PLAIN, middle=False)
 
     def gflops(self, name: str = OURS, *, middle: bool = True) -> float:
         """GFLOP/s: of nonzeros, for dense of all of W."""
@@ -78,6 +85,9 @@ class Comparison:
             "n": shape.n,
             "block_size": shape.block_size,
             "density": str(shape.density),
+            "product": shape.product,
+            "dtype": shape.dtype,
+            "of_forward_float32": self.of_forward,
             "threads": self.threads,
             "peak_gflops": self.peak_gflops,
             "best_peer": self.best_peer,
@@ -98,7 +108,7 @@ class Comparison:
         }
 
 
-def compare(shape: Shape, against: List[str], threads: int, budget_seconds: float) -> Comparison:
+def compare(shape: Shape, against: Sequence[str], threads: int, budget_seconds: float) -> Comparison:
     """Times ours and the installed ones of `against`, in turns, for about budget_seconds; each turn a warm second call.
 
     One thread: CPU time of this thread; more: wall clock. Packing W is outside the timed call, packing X inside.
@@ -135,17 +145,25 @@ def _timed(candidates: Dict[str, Call], clock: Callable[[], float], budget_secon
 
 
 def _check(data: Operands, candidates: Mapping[str, Call]) -> None:
-    exact = data.w.to_scipy("csr").astype(np.float64) @ data.x if _has_scipy() else data.dense.astype(float) @ data.x
-    largest = float(np.max(np.abs(exact), initial=1e-30))
+    expected = exact(data)
+    largest = float(np.max(np.abs(expected), initial=1e-30))
     for name, call in candidates.items():
-        error = float(np.max(np.abs(np.asarray(call()) - exact), initial=0)) / largest
-        if not error < _ERROR:
+        if name == PLAIN:
+            continue
+        error = float(np.max(np.abs(_difference(data, call(), expected)), initial=0)) / largest
+        if not error < _ERROR[data.shape.dtype]:
             raise WrongResultError(f"{name} is off by {error:.2g} of the largest entry of the product")
 
 
-def _has_scipy() -> bool:
-    try:
-        import_module("scipy.sparse")
-    except ImportError:
-        return False
-    return True
+def _difference(data: Operands, found: Any, expected: np.ndarray) -> np.ndarray:
+    """found - expected; of a sampled product at the nonzeros."""
+    if data.shape.product != "sampled":
+        return np.asarray(found.float() if hasattr(found, "float") else found) - expected
+    ones = BlockSparseMatrix(data.w.pattern, np.ones(tuple(data.w.values.shape), np.float32))
+    mask = np.asarray(ones.to_dense()) != 0
+    if tuple(found.shape) == tuple(data.w.values.shape):
+        wide = found.float().numpy() if hasattr(found, "float") else found.astype(np.float32)
+        found = BlockSparseMatrix(data.w.pattern, wide).to_dense()
+    elif hasattr(found, "float"):
+        found = (found if found.layout is import_module("torch").strided else found.to_dense()).float()
+    return np.asarray((np.asarray(found) - expected)[mask])

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
+from . import product_table
 from .readme import MarkerError
 
 RESULTS = Path(__file__).with_name("results")
@@ -22,7 +23,7 @@ WORDS = {
 
 
 def with_tables(text: str) -> str:
-    """`text` with fresh tables between the markers of digits and minilm, where it has them.
+    """`text` with fresh tables between the markers of digits, minilm and cpu, where it has them.
 
     MarkerError for one marker without the other.
     """
@@ -105,4 +106,8 @@ def _minilm_caption(found: Dict[str, Any]) -> str:
     )
 
 
-LINES: Dict[str, Callable[[Dict[str, Any]], List[str]]] = {"digits": digits_lines, "minilm": minilm_lines}
+LINES: Dict[str, Callable[[Dict[str, Any]], List[str]]] = {
+    "digits": digits_lines,
+    "minilm": minilm_lines,
+    "cpu": product_table.lines,
+}

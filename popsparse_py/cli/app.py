@@ -158,14 +158,17 @@ def bench(
     n: str = options.BENCH_N,
     block_size: str = options.BENCH_BLOCK_SIZE,
     density: str = options.BENCH_DENSITY,
+    product: str = options.PRODUCT,
+    dtype: str = options.BENCH_DTYPE,
     against: str = options.AGAINST,
     targets: str = options.BENCH_TARGETS,
+    scaling: bool = options.SCALING,
     threads: int = options.BENCH_THREADS,
     seconds: float = options.BENCH_SECONDS,
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Time float32 products on this computer's processor against the libraries that are installed."""
+    """Time products on this computer's processor against the libraries that are installed."""
     _execute("bench_command", BenchRequest(**locals()))
 
 

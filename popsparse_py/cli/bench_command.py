@@ -5,18 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 from importlib import import_module
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Iterator, List, Sequence
 
 from rich.table import Table
 
 from .output import Output, new_table
 from .requests import BenchRequest, UsageError, read_density
 
-SCHEMA = "popsparse.bench.products/1"
-
 
 def execute(request: BenchRequest) -> int:
-    """Times every shape and prints a table with the rows where we lose; 0."""
+    """Times every shape and prints a table with the rows where we lose, or of what more threads bring; 0."""
     places = [word.strip() for word in request.targets.split(",")]
     if not set(places) <= {"cpu", "cuda"}:
         raise UsageError(f"--targets expects cpu, cuda or both, got {request.targets!r}")
@@ -25,31 +23,59 @@ def execute(request: BenchRequest) -> int:
         if "cpu" not in places:
             return 0
     _set_threads(request.threads)
-    products, peers = (import_module(f"popsparse_py.bench.{name}") for name in ("products", "peers"))
-    against = _names(request.against, list(peers.PEERS))
-    shapes = list(_shapes(request, peers.Shape))
+    operands, peers, machine = (
+        import_module(f"popsparse_py.bench.{name}") for name in ("operands", "peers", "machine")
+    )
+    against = _names("--against", request.against, list(peers.PEERS))
+    shapes = list(_shapes(request, operands))
     output = Output(as_json=request.as_json, quiet=request.quiet)
-    found: List[Any] = []
+    before = machine.load_averages()
+    if request.scaling:
+        scaling, threads = import_module("popsparse_py.bench.scaling"), max(2, request.threads)
+        timed = _timed(output, shapes, lambda shape: scaling.measure_scaling(shape, threads, request.seconds))
+        verdict, kind, view = scaling.verdict(timed), "scaling", scaling.table(timed)
+    else:
+        products = import_module("popsparse_py.bench.products")
+        timed = _timed(output, shapes, lambda s: products.compare(s, against, request.threads, request.seconds))
+        verdict, kind, view = _verdict(timed), "comparisons", table(timed)
+    loads = {"before": before, "after": machine.load_averages()}
+    fields = {"schema": f"popsparse.bench.{'scaling' if request.scaling else 'products'}/1", "verdict": verdict}
+    fields.update(machine=machine.describe(), load_averages=loads)
+    output.note(f"load averages of 1, 5 and 15 minutes: {_loads(before)} before, {_loads(loads['after'])} after")
+    output.show(verdict, {**fields, kind: [one.to_dict() for one in timed]}, view)
+    return 0
+
+
+def _timed(output: Output, shapes: List[Any], measure: Callable[[Any], Any]) -> List[Any]:
     with output.bar() as progress:
         task = progress.add_task("timing", total=len(shapes))
+        found = []
         for shape in shapes:
-            found.append(products.compare(shape, against, request.threads, request.seconds))
+            found.append(measure(shape))
             progress.advance(task)
-    lost = [one for one in found if one.best_peer and one.ratio(one.best_peer) < 1]
+    return found
+
+
+def _verdict(found: List[Any]) -> str:
+    rivals = [one for one in found if one.best_peer]
+    won = [one for one in rivals if one.ratio(one.best_peer) >= 1]
     absent = sorted({name for one in found for name in one.absent})
-    verdict = f"faster than every sparse library there on {len(found) - len(lost)} of {len(found)} shapes"
-    verdict += f"; not installed: {', '.join(absent)}" if absent else ""
-    fields = {"schema": SCHEMA, "verdict": verdict, "comparisons": [one.to_dict() for one in found]}
-    output.show(verdict, fields, table(found))
-    return 0
+    verdict = f"faster than every sparse library there on {len(won)} of {len(rivals)} shapes"
+    verdict += f"; no such library has the product on {len(found) - len(rivals)}" if len(rivals) < len(found) else ""
+    return verdict + (f"; not installed: {', '.join(absent)}" if absent else "")
+
+
+def _loads(averages: Sequence[float]) -> str:
+    return ", ".join(f"{average:.2f}" for average in averages) or "unknown"
 
 
 def execute_cuda(request: BenchRequest) -> None:
     """Times every shape on the GPU and prints medians; TargetUnavailableError where there is none."""
-    gpu, peers, cuda = (import_module(f"popsparse_py.{name}") for name in ("bench.gpu", "bench.peers", "backends.cuda"))
+    names = ("bench.gpu", "bench.operands", "backends.cuda")
+    gpu, operands, cuda = (import_module(f"popsparse_py.{name}") for name in names)
     where = gpu.machine(cuda.CudaBackend())
     output = Output(as_json=request.as_json, quiet=request.quiet)
-    shapes = list(_shapes(request, peers.Shape))
+    shapes = list(_shapes(request, operands))
     found = [gpu.timed(one.block_size, one.density, (one.m, one.k), one.n) for one in shapes]
     view = new_table("products of bfloat16 on the GPU; microseconds, medians")
     for name in ("m", "k", "n", "b", "d", "ours", "planned", "dense", "best sparse peer"):
@@ -75,23 +101,24 @@ def _set_threads(threads: int) -> None:
     os.environ.update(KMP_BLOCKTIME="0", MKL_THREADING_LAYER="INTEL")
 
 
-def _names(text: str, known: List[str]) -> List[str]:
+def _names(option: str, text: str, known: Sequence[str]) -> Sequence[str]:
     names = [word.strip() for word in text.split(",") if word.strip()] or known
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise UsageError(f"--against: unknown {', '.join(unknown)}; expected some of {', '.join(known)}")
+        raise UsageError(f"{option}: unknown {', '.join(unknown)}; expected some of {', '.join(known)}")
     return names
 
 
-def _shapes(request: BenchRequest, make: Callable[..., Any]) -> Iterator[Any]:
+def _shapes(request: BenchRequest, operands: Any) -> Iterator[Any]:
     """Every combination; sizes that are no whole number of blocks are a UsageError."""
     ms, ns, bs = (_sizes(*pair) for pair in (("-m", request.m), ("-n", request.n), ("-b", request.block_size)))
     ks = _sizes("-k", request.k) if request.k else [0]
     densities = [read_density(word, None) for word in request.density.split(",")]
-    for m, k, b, d, n in itertools.product(ms, ks, bs, densities, ns):
+    forms = (_names("--product", request.product, operands.PRODUCTS), _names("--dtype", request.dtype, operands.DTYPES))
+    for m, k, b, d, n, product, dtype in itertools.product(ms, ks, bs, densities, ns, *forms):
         if m % b or (k or m) % b:
             raise UsageError(f"m {m} and k {k or m} must be whole numbers of blocks of {b}")
-        yield make(m, k or m, n, b, d)
+        yield operands.Shape(m, k or m, n, b, d, product, dtype)
 
 
 def _sizes(option: str, text: str) -> List[int]:
@@ -106,16 +133,35 @@ def _sizes(option: str, text: str) -> List[int]:
 
 def table(found: List[Any]) -> Table:
     """One row a shape: medians; times ours is faster than dense and the best sparse library, by medians and minima."""
-    view = new_table("products of float32; GFLOP/s of nonzeros, medians; times faster by median / by minimum")
-    for name in ("m", "k", "n", "b", "d", "ours", "of peak", "dense", "vs dense", "best sparse peer", "vs peer"):
+    view = new_table(
+        "GFLOP/s of nonzeros, medians; times faster by median / by minimum; of the forward rate by minimum"
+    )
+    columns = [
+        "product",
+        "m",
+        "k",
+        "n",
+        "b",
+        "d",
+        "ours",
+        "of peak",
+        "dense",
+        "vs dense",
+        "best sparse peer",
+        "vs peer",
+    ]
+    for name in (*columns, "of forward"):
         view.add_column(name, justify="right")
     for one in found:
         shape, peer = one.shape, one.best_peer
-        row = [str(shape.m), str(shape.k), str(shape.n), str(shape.block_size), str(shape.density)]
+        row = [
+            f"{shape.product} {shape.dtype}",
+            *map(str, (shape.m, shape.k, shape.n, shape.block_size, shape.density)),
+        ]
         row += [f"{one.gflops():.1f}", f"{one.gflops(middle=False) / one.peak_gflops:.2f}"]
         row += [f"{one.gflops('dense'):.1f}", _ratios(one, "dense")] if "dense" in one.timings else ["", ""]
         row += [f"{peer} {one.gflops(peer):.1f}", _ratios(one, peer)] if peer else ["", ""]
-        view.add_row(*row)
+        view.add_row(*row, "" if one.of_forward is None else f"{one.of_forward:.2f}")
     return view
 
 

@@ -34,7 +34,9 @@ PATTERN_KIND = typer.Option(
 )
 SEED = typer.Option(0, "--seed", min=0, help="Of everything random.")
 CHIP = typer.Option("bow", "--target", help="Chip to plan for: bow, mk2 or a TOML file.")
-TARGET = typer.Option("ipu_model", "--target", help="Where to execute: ipu_model, the embedded model of a Bow IPU.")
+TARGET = typer.Option(
+    "ipu_model", "--target", help="Where to execute: ipu_model, the embedded model of a Bow IPU; cpu, this computer."
+)
 WEIGHTS = typer.Argument(
     None, metavar="[FILE[:TENSOR]]", show_default=False, help="Weight: .safetensors, .npz, .npy or .mtx."
 )
@@ -63,10 +65,16 @@ BENCH_K = typer.Option("", "-k", help="Columns of W, likewise. Default: as many 
 BENCH_N = typer.Option("64,256,1024", "-n", help="Columns of X, likewise.")
 BENCH_BLOCK_SIZE = typer.Option("1,4,8,16", "-b", "--block-size", help="Sides of a block, likewise.")
 BENCH_DENSITY = typer.Option("1/4,1/8,1/16,1/32,1/64", "-d", "--density", help="Stored blocks / all blocks, likewise.")
+PRODUCT = typer.Option("forward", "--product", help="forward, transposed, sampled, linear, likewise.")
+BENCH_DTYPE = typer.Option("float32", "--dtype", help="float32, float16, bfloat16, likewise.")
 AGAINST = typer.Option(
     "",
     "--against",
-    help="dense, torch.csr, torch.bsr, scipy.csr, scipy.bsr, mkl.csr, mkl.bsr, sparselab. Default: those installed.",
+    help="dense, torch.csr, torch.bsr, scipy.csr, scipy.bsr, mkl.csr, mkl.bsr, sparselab, libxsmm. Default: those "
+    "installed.",
+)
+SCALING = typer.Option(
+    False, "--scaling", help="Time our products on one and on --threads threads in pairs, by wall clock, and no others."
 )
 BENCH_TARGETS = typer.Option("cpu", "--targets", help="cpu or cuda: where; cuda times bfloat16 against what torch has.")
 BENCH_THREADS = typer.Option(1, "--threads", min=1, max=1024, help="Of every library; above 1 by wall clock.")

@@ -74,8 +74,11 @@ class BenchRequest:
     n: str
     block_size: str
     density: str
+    product: str
+    dtype: str
     against: str
     targets: str
+    scaling: bool
     threads: int
     seconds: float
     as_json: bool

@@ -1,4 +1,4 @@
-"""`popsparse run`: a weight is pruned, planned for, executed on the embedded model and compared with float64."""
+"""`popsparse run`: a weight is pruned, planned for, executed on the embedded model or the cpu, checked in float64."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .accuracy import Accuracy, measure_accuracy
 from .output import Output
 from .plan_view import compared, plan_fields, tables, verdict
 from .requests import RunRequest, Source, UsageError, read_density, read_source
+from .run_cpu import execute_cpu
 from .run_dynamic import execute_dynamic
 from .run_view import Run, run_fields, run_tables
 
@@ -37,6 +38,8 @@ def execute(request: RunRequest) -> int:
     _check_mode(request)
     with output.progress("reading the weight"):
         weight = _weight(request)
+    if request.target == "cpu":
+        return execute_cpu(request, weight.matrix, weight.origin, output)
     if request.mode == "dynamic":
         return execute_dynamic(request, weight.matrix, weight.origin, output)
     with output.progress("planning"):

@@ -8,7 +8,7 @@ import pytest
 
 from popsparse_planner import load_target
 from popsparse_py import plans
-from popsparse_py.cli import run_command
+from popsparse_py.cli import run_command, run_cpu
 from popsparse_py.ops import Result, run
 
 pytest.importorskip("popsparse_py._core", reason="the native core is not built")
@@ -35,6 +35,39 @@ def test_demo_prints_everything_and_is_correct(popsparse: Any) -> None:
         "correct: error ",
     ):
         assert text in done.out
+
+
+def test_demo_on_the_cpu_is_timed_and_correct(popsparse: Any) -> None:
+    done = popsparse("run", "--demo", "--target", "cpu", "-n", 20)
+    assert (done.code, done.err) == (0, "")
+    for text in (
+        "weight: encoder.layer.0",
+        "cpu plan of (1536 x 384) W times (384 x 20) X",
+        "first call",
+        "correct: error",
+    ):
+        assert text in done.out
+    fields = popsparse("run", "--demo", "--target", "cpu", "--json").fields
+    assert fields["ok"]
+    assert (fields["executed_on"], fields["plan"]["schema"]) == ("cpu", "popsparse.cpu-plan/1")
+    assert 0 < fields["min_seconds"] <= fields["median_seconds"]
+    for words, message in (
+        (("--mode", "dynamic", "--update", 2), "--update, --mode dynamic: target cpu has one kind of plan"),
+        (("--strategy", "popsparse"), "--strategy: target cpu has one kind of plan"),
+    ):
+        refused = popsparse("run", "--demo", "--target", "cpu", *words)
+        assert (refused.code, message in refused.err) == (2, True)
+
+
+def test_wrong_product_on_the_cpu_is_told(popsparse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*arguments: Any, **options: Any) -> Result:
+        y, trace = run(*arguments, **options)
+        return Result(y + 1, trace)
+
+    monkeypatch.setattr(run_cpu, "run", wrong)
+    done = popsparse("run", "--demo", "--target", "cpu", "--quiet")
+    assert done.code == 1
+    assert done.out.startswith("WRONG: an error is ")
 
 
 def test_demo_as_json_counts_what_was_predicted(popsparse: Any) -> None:
