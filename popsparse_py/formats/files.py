@@ -25,7 +25,7 @@ from .reblock import reblock
 
 PathLike = Union[str, "os.PathLike[str]"]
 DEFAULT_TENSOR = "weight"
-_PARTS = ("shape", "block_size", "rows", "cols", "values")
+PARTS = ("shape", "block_size", "rows", "cols", "values")
 _MOST_NAMES_LISTED = 20
 _DENSE_BLOCK_SIZE = 16
 
@@ -102,7 +102,7 @@ def ours_as_arrays(pattern: BlockPattern, values: np.ndarray, tensor: str) -> Di
         pattern.cols,
         values,
     )
-    return {f"{tensor}.{part}": np.ascontiguousarray(array).reshape(array.shape) for part, array in zip(_PARTS, parts)}
+    return {f"{tensor}.{part}": np.ascontiguousarray(array).reshape(array.shape) for part, array in zip(PARTS, parts)}
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _found(path: Path, tensor: Optional[str]) -> Tuple[Union[Parts, np.ndarray],
         return file_mtx.read(path), path.name
     with _opened(path) as reader:
         name = _chosen(path, reader.names, tensor)
-        ours = name in _matrices(reader.names)
+        ours = name in matrix_stems(reader.names)
         return (_read_ours(path, reader, name) if ours else reader.read(name)), name
 
 
@@ -142,17 +142,17 @@ def _suffixes() -> str:
     return ", ".join([*_OPENERS, ".mtx"])
 
 
-def _matrices(names: List[str]) -> List[str]:
+def matrix_stems(names: List[str]) -> List[str]:
     """The names T of which all five parts are there."""
     present = set(names)
     stems = [name[: -len(".values")] for name in names if name.endswith(".values")]
-    return [stem for stem in stems if all(f"{stem}.{part}" in present for part in _PARTS)]
+    return [stem for stem in stems if all(f"{stem}.{part}" in present for part in PARTS)]
 
 
 def _known(names: List[str]) -> List[str]:
     """Sorted names of what can be loaded: matrices of ours once, and every other array."""
-    ours = _matrices(names)
-    hidden = {f"{stem}.{part}" for stem in ours for part in _PARTS}
+    ours = matrix_stems(names)
+    hidden = {f"{stem}.{part}" for stem in ours for part in PARTS}
     return sorted([name for name in names if name not in hidden] + ours)
 
 
@@ -173,7 +173,7 @@ def _chosen(path: Path, names: List[str], tensor: Optional[str]) -> str:
 
 def _read_ours(path: Path, reader: Reader, name: str) -> Tuple[BlockPattern, np.ndarray]:
     """The matrix of that name; FormatError if its parts do not fit each other."""
-    shape, block_size, rows, cols, values = (reader.read(f"{name}.{part}") for part in _PARTS)
+    shape, block_size, rows, cols, values = (reader.read(f"{name}.{part}") for part in PARTS)
     try:
         sides, b = tuple(int(side) for side in shape), int(block_size)
         pattern = BlockPattern(sides, b, rows, cols)  # type: ignore[arg-type]

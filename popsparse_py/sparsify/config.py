@@ -40,8 +40,7 @@ class BlockSparseConfig:
         checked_block_size(self.block_size)
         for density in self.density.values() if isinstance(self.density, Mapping) else [self.density]:
             checked_density(density)
-        if self.mode not in _LAYERS:
-            raise PlanError(f"mode {self.mode!r} is unknown: expected {' or '.join(map(repr, _LAYERS))}")
+        checked_mode(self.mode)
 
     def density_of(self, name: str) -> Density:
         """The density of a layer; ModelError if densities are given by name and it has none."""
@@ -60,15 +59,27 @@ class BlockSparseConfig:
             )
 
     def convert(self, name: str, linear: torch.nn.Linear) -> BlockSparseLinear:
-        """The sparse layer that takes the place of `linear`; what was frozen stays frozen."""
-        room = {"headroom": self.headroom} if self.mode == "dynamic" else {}
+        """The sparse layer that takes the place of `linear`."""
         pruned = self.prune(name, linear)
         with told_of(name):
-            layer: BlockSparseLinear = _LAYERS[self.mode].from_weight(pruned, linear.bias, **room)
-        layer.values.requires_grad_(linear.weight.requires_grad)
-        if layer.bias is not None and linear.bias is not None:
-            layer.bias.requires_grad_(linear.bias.requires_grad)
-        return layer.train(linear.training)
+            return make_layer(pruned, linear, self.mode, self.headroom)
+
+
+def make_layer(a: BlockSparseMatrix, linear: torch.nn.Linear, mode: str, headroom: float) -> BlockSparseLinear:
+    """A sparse layer with the weight a that takes the place of `linear`; what was frozen stays frozen."""
+    room = {"headroom": headroom} if checked_mode(mode) == "dynamic" else {}
+    layer: BlockSparseLinear = _LAYERS[mode].from_weight(a, linear.bias, **room)
+    layer.values.requires_grad_(linear.weight.requires_grad)
+    if layer.bias is not None and linear.bias is not None:
+        layer.bias.requires_grad_(linear.bias.requires_grad)
+    return layer.train(linear.training)
+
+
+def checked_mode(mode: str) -> str:
+    """`mode`; PlanError unless it is "static" or "dynamic"."""
+    if mode not in _LAYERS:
+        raise PlanError(f"mode {mode!r} is unknown: expected {' or '.join(map(repr, _LAYERS))}")
+    return mode
 
 
 class told_of:

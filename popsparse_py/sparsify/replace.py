@@ -44,7 +44,7 @@ def sparsify_(
             _log.info("%s: %s", one.name, f"sparse, {one.reason}" if one.faster else f"left dense, {one.reason}")
         chosen = {name: chosen[name] for name in plan.faster}
     new = {id(linear): config.convert(name, linear) for name, linear in chosen.items()}
-    _replace(model, new)
+    replace_modules(model, new)
     return model
 
 
@@ -62,11 +62,11 @@ def densify_(model: torch.nn.Module) -> torch.nn.Module:
         if dense.bias is not None and layer.bias is not None:
             dense.bias.requires_grad_(layer.bias.requires_grad)
         new[id(layer)] = dense
-    _replace(model, new)
+    replace_modules(model, new)
     return model
 
 
-def _replace(model: torch.nn.Module, new: Mapping[int, torch.nn.Module]) -> None:
+def replace_modules(model: torch.nn.Module, new: Mapping[int, torch.nn.Module]) -> None:
     """Put modules in the places of those with these ids, wherever they stand."""
     for parent in list(model.modules()):
         for key, child in parent._modules.items():

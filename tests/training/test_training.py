@@ -12,14 +12,17 @@ from typing import Any, Callable, List, Tuple
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
 
-from popsparse_planner import BlockPattern
-from popsparse_planner.errors import FormatError, ModelError, PatternError, PlanError
-from popsparse_py.nn import DynamicSparseLinear
-from popsparse_py.training import SET, GradualMagnitude, RigL
-from popsparse_py.training.criteria import dense_block_scores
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("popsparse_py._core", reason="the compiled core is not built")
+
+from torch import Tensor, nn  # noqa: E402
+
+from popsparse_planner import BlockPattern  # noqa: E402
+from popsparse_planner.errors import FormatError, ModelError, PatternError, PlanError  # noqa: E402
+from popsparse_py.nn import DynamicSparseLinear  # noqa: E402
+from popsparse_py.training import SET, GradualMagnitude, RigL  # noqa: E402
+from popsparse_py.training.criteria import dense_block_scores  # noqa: E402
 
 B = 4
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-from popsparse_planner.errors import ModelError, PatternError, ShapeError
-from popsparse_py.nn import StaticSparseLinear
-from popsparse_py.training import block_scores, erk_densities
-from popsparse_py.training.criteria import dense_block_scores
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("popsparse_py._core", reason="the compiled core is not built")
+
+from torch import nn  # noqa: E402
+
+from popsparse_planner.errors import ModelError, PatternError, ShapeError  # noqa: E402
+from popsparse_py.nn import StaticSparseLinear  # noqa: E402
+from popsparse_py.training import block_scores, erk_densities  # noqa: E402
+from popsparse_py.training.criteria import dense_block_scores  # noqa: E402
 
 
 def test_erk_spreads_the_density_by_the_sum_of_sides() -> None:

@@ -8,10 +8,12 @@ from typing import Tuple
 
 import numpy as np
 import pytest
-import torch
 
-from popsparse_planner import FormatError, PatternError, PlanError, ShapeError
-from popsparse_py import compat as sparse_op
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("popsparse_py._core", reason="the compiled core is not built")
+
+from popsparse_planner import FormatError, PatternError, PlanError, ShapeError  # noqa: E402
+from popsparse_py import compat as sparse_op  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks are")
 

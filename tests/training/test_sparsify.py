@@ -8,15 +8,18 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-import torch
-from torch import nn
 
-from popsparse_planner.errors import DTypeError, FormatError, ModelError, PatternError, PlanError
-from popsparse_py import magnitude_prune
-from popsparse_py.layer_plans import LayerPlan
-from popsparse_py.nn import DynamicSparseLinear, StaticSparseLinear
-from popsparse_py.sparsify import BlockSparseConfig, ModelPlan, densify_, plan, plan_model, sparsify_
-from popsparse_py.training import erk_densities
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("popsparse_py._core", reason="the compiled core is not built")
+
+from torch import nn  # noqa: E402
+
+from popsparse_planner.errors import DTypeError, FormatError, ModelError, PatternError, PlanError  # noqa: E402
+from popsparse_py import magnitude_prune  # noqa: E402
+from popsparse_py.layer_plans import LayerPlan  # noqa: E402
+from popsparse_py.nn import DynamicSparseLinear, StaticSparseLinear  # noqa: E402
+from popsparse_py.sparsify import BlockSparseConfig, ModelPlan, densify_, plan, plan_model, sparsify_  # noqa: E402
+from popsparse_py.training import erk_densities  # noqa: E402
 
 
 def mlp() -> nn.Sequential:

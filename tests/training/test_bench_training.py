@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor, nn
 
-from popsparse_planner.errors import FormatError
-from popsparse_py.bench import digits, minilm
-from popsparse_py.bench.__main__ import app
-from popsparse_py.data import DEMO_TENSOR, demo_weight_path
-from popsparse_py.formats import load_dense
-from popsparse_py.sparsify import BlockSparseConfig, sparsify_
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("popsparse_py._core", reason="the compiled core is not built")
+
+from torch import Tensor, nn  # noqa: E402
+
+from popsparse_planner.errors import FormatError  # noqa: E402
+from popsparse_py.bench import digits, minilm  # noqa: E402
+from popsparse_py.bench.__main__ import app  # noqa: E402
+from popsparse_py.data import DEMO_TENSOR, demo_weight_path  # noqa: E402
+from popsparse_py.formats import load_dense  # noqa: E402
+from popsparse_py.sparsify import BlockSparseConfig, sparsify_  # noqa: E402
 
 SMALL = digits.Settings(hidden=64, epochs=6, interval=20, learning_rate=1e-2)
 
