@@ -24,6 +24,7 @@ from . import (
     plans_command,
     product_table,
     readme,
+    readme_dynamic,
     result_tables,
     startup,
     static,
@@ -142,9 +143,9 @@ def write_readme(
     *,
     check: bool = typer.Option(False, "--check", help="Write nothing; exit code 1 if the table is out of date."),
 ) -> None:
-    """Write the tables between the README's markers: predicted speed-ups, and the results that ship."""
+    """Write the tables between the README's markers: predictions, and the results that ship."""
     old = path.read_text(encoding="utf-8")
-    new = result_tables.with_tables(readme.with_table(old))
+    new = result_tables.with_tables(readme_dynamic.with_dynamic_table(readme.with_table(old)))
     if check:
         typer.echo("up to date" if new == old else f"{path} is out of date")
         raise typer.Exit(int(new != old))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from popsparse_planner import load_target, plan_static
-from popsparse_py.bench import child, dynamic, measure, readme, startup, static
+from popsparse_py.bench import child, dynamic, measure, readme, readme_dynamic, startup, static
 from popsparse_py.bench.__main__ import app
 from popsparse_py.bench.measure import BenchError, Case, Measurement
 
@@ -24,6 +24,15 @@ def call(*words: str) -> int:
 def test_readme_table_is_up_to_date() -> None:
     text = README.read_text(encoding="utf-8")
     assert readme.with_table(text) == text, "run: python -m popsparse_py.bench readme"
+    assert readme_dynamic.BEGIN in text
+    assert readme_dynamic.with_dynamic_table(text) == text, "run: python -m popsparse_py.bench readme"
+
+
+def test_dynamic_table_needs_both_markers() -> None:
+    assert readme_dynamic.with_dynamic_table("no table here") == "no table here"
+    with pytest.raises(readme.MarkerError, match=r"expected the lines <!-- dynamic plans.* once each"):
+        readme_dynamic.with_dynamic_table(readme_dynamic.BEGIN)
+    assert readme_dynamic.compared(0.5) == "**2.00x slower**"
 
 
 def test_readme_table_shows_where_sparse_loses() -> None:
