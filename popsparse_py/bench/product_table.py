@@ -36,7 +36,7 @@ def lines(found: Dict[str, Any]) -> List[str]:
         "",
         f"{len(rows)} products were timed, beside {_names(rows)}. Slower than dense or than a sparse",
         f"library are {len(lost)}, all of which are in the table. One thread, CPU time, medians of calls in turns in",
-        "one process; dense is `torch.mm` of the same type. The forward product of float32 has more libraries beside it.",
+        "one process; dense is `torch.mm` of the same type. The forward product of float32 has most libraries.",
     ]
 
 
