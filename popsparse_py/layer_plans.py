@@ -14,7 +14,7 @@ from popsparse_planner.errors import PlanError
 from popsparse_planner.problem import BLOCK_SIZES, DTYPES, column_grain
 
 from .backends.cpu import CpuBackend, host_profile
-from .plans import chip
+from .plans import chip, cuda_plan
 
 _FEWEST, _MOST, _ENOUGH_SECONDS = 3, 50, 0.05  # calls of what is timed
 _PEAK_ROUNDS = 20000  # some milliseconds of multiply-adds
@@ -24,9 +24,9 @@ _PEAK_ROUNDS = 20000  # some milliseconds of multiply-adds
 class LayerPlan:
     """One weight (m, k) for x with n rows: what the dense product takes, what the sparse one is predicted to take.
 
-    dense, sparse: in `unit`, "cycles" (both predicted, target a chip) or "us" (target "cpu": one thread, dense measured
-    here, sparse predicted by the cpu plan for the pace at which this processor multiplies at the moment); None where
-    there is no number. reason: the verdict in words.
+    dense, sparse: in `unit`, "cycles" (target a chip) or "us" (target "cuda" or "cpu"); None where there is no number.
+    Both are predicted, but on "cpu" dense is measured here, on one thread, and sparse is what the cpu plan predicts for
+    the pace at which this processor multiplies at the moment. reason: the verdict in words.
     """
 
     name: str
@@ -49,8 +49,12 @@ class LayerPlan:
 
     def cells(self) -> List[str]:
         """What dense and sparse take, with the unit, and the verdict: three cells of a table."""
-        numbers = ["" if value is None else f"{value:,.0f} {self.unit}" for value in (self.dense, self.sparse)]
-        return [*numbers, self.reason]
+        return [*(self.told(value) for value in (self.dense, self.sparse)), self.reason]
+
+    def told(self, value: Optional[float]) -> str:
+        """A number of cycles or microseconds with its unit; "" for none."""
+        digits = 1 if self.unit == "us" else 0
+        return "" if value is None else f"{value:,.{digits}f} {self.unit}"
 
     def to_dict(self) -> Dict[str, Any]:
         """JSON-safe fields."""
@@ -68,15 +72,20 @@ def plan_layer(
 ) -> LayerPlan:
     """The LayerPlan of a weight with `pattern`, for x with n rows.
 
-    target: "cpu", "ipu_model" (the Bow chip), "bow", "mk2", a TOML file or a Target. dense_seconds: measures the dense
-    layer on this processor; called for "cpu" only. Raises TargetError, TargetUnavailableError, PlanError (n < 1).
+    target: "cpu", "cuda" (the GPU that is here, or an H200), "ipu_model" (the Bow chip), "bow", "mk2", a TOML file or a
+    Target. dense_seconds: measures the dense layer on this processor; called for "cpu" only. Raises TargetError,
+    TargetUnavailableError, DTypeError, PlanError (n < 1).
     """
     if n < 1:
         raise PlanError(f"n must be at least 1, got {n}")
     if target == "cpu":
         return _on_cpu(name, pattern, n, dtype, dense_seconds)
+    head = (name, pattern.shape, n, dtype, pattern.block_size, pattern.density, *where(target))
+    if target == "cuda":
+        made = cuda_plan(pattern, n, dtype)
+        times = (made.dense_seconds * 1e6, made.cost.total_seconds * 1e6)
+        return LayerPlan(*head, *times, *_verdict(*times, f"bound by {made.cost.bound}"))
     machine = chip(target)
-    head = (name, pattern.shape, n, dtype, pattern.block_size, pattern.density, machine.name, "cycles")
     if dtype not in DTYPES or pattern.block_size not in BLOCK_SIZES:
         reason = f"cannot run there: {dtype} in blocks of {pattern.block_size}; the chip has {', '.join(DTYPES)} "
         return LayerPlan(*head, None, None, False, reason + f"in blocks of {', '.join(map(str, BLOCK_SIZES))}")
@@ -88,6 +97,11 @@ def plan_layer(
         return LayerPlan(*head, before, None, False, f"does not fit: {static.reason or static.shortfall}")
     after = static.cost.total_cycles
     return LayerPlan(*head, before, after, *_verdict(before, after, f"mostly {static.bottleneck}"))
+
+
+def where(target: Union[str, Target]) -> Tuple[str, str]:
+    """Name of a target and the unit of its times."""
+    return (str(target), "us") if target in ("cpu", "cuda") else (chip(target).name, "cycles")
 
 
 def _on_cpu(name: str, pattern: BlockPattern, n: int, dtype: str, dense_seconds: Callable[[], float]) -> LayerPlan:

@@ -90,5 +90,5 @@ ONLY_IF_FASTER = typer.Option(
     False, "--only-if-faster", help="Leave a matrix dense where its sparse product is predicted to be slower."
 )
 PRUNE_N = typer.Option(128, "-n", min=1, help="Rows of x that --only-if-faster plans for.")
-PRUNE_TARGET = typer.Option("bow", "--target", help="Where it plans: bow, mk2, a TOML file, or cpu.")
+PRUNE_TARGET = typer.Option("bow", "--target", help="Where it plans: bow, mk2, a TOML file, cuda, or cpu.")
 PRUNE_OUT = typer.Option(..., "-o", "--out", help="File to write: .safetensors.")

@@ -14,8 +14,7 @@ from rich.table import Table
 
 from popsparse_planner.target import Target
 
-from ..layer_plans import LayerPlan, dense_layer_seconds, plan_layer
-from ..plans import chip
+from ..layer_plans import LayerPlan, dense_layer_seconds, plan_layer, where
 from .choose import Filter, chosen_layers
 from .config import BlockSparseConfig, Density, told_of
 
@@ -51,9 +50,9 @@ class ModelPlan:
             table.add_row(one.name, *sizes, *one.cells())
         table.add_section()
         for name, dense, sparse in self._sums():
-            unit, ratio = self.layers[0].unit, dense / sparse
+            told, ratio = self.layers[0].told, dense / sparse
             verdict = f"{ratio:.2f}x faster" if ratio >= 1 else f"{1 / ratio:.2f}x slower"
-            table.add_row(name, "", "", "", "", f"{dense:,.0f} {unit}", f"{sparse:,.0f} {unit}", verdict)
+            table.add_row(name, "", "", "", "", told(dense), told(sparse), verdict)
         return table
 
     def _sums(self) -> List[Tuple[str, float, float]]:
@@ -87,9 +86,10 @@ def plan_model(
 ) -> ModelPlan:
     """What each linear layer takes today and would take sparse, for the rows that it gets from example_inputs.
 
-    example_inputs: of model(...): a tensor, a tuple of arguments or a mapping of named ones. target: "cpu" ("auto") in
-    microseconds of one thread, today's measured here and the sparse one's predicted (see LayerPlan); or a chip,
-    "ipu_model", "bow", "mk2" or a TOML file, both predicted in cycles. The model is not changed.
+    example_inputs: of model(...): a tensor, a tuple of arguments or a mapping of named ones. target: "cpu" in
+    microseconds of one thread, today's measured here and the sparse one's predicted (see LayerPlan); "cuda", both
+    predicted; a chip, "ipu_model", "bow", "mk2" or a TOML file, both predicted in cycles; "auto" is "cuda" for a model
+    that lies there, else "cpu". The model is not changed.
     Raises as sparsify_.
     """
     config = BlockSparseConfig(density=density, block_size=block_size, criterion=criterion)
@@ -105,8 +105,9 @@ def planned_layers(
 ) -> ModelPlan:
     """As plan_model, for layers that are chosen already; example_inputs None: config.n rows everywhere."""
     rows = dict.fromkeys(chosen, config.n) if example_inputs is None else _rows(model, chosen, example_inputs)
-    where = "cpu" if target == "auto" else target
-    return ModelPlan(tuple(_plan_one(name, one, config, where, rows[name]) for name, one in chosen.items()))
+    if target == "auto":
+        target = "cuda" if any(one.weight.is_cuda for one in chosen.values()) else "cpu"
+    return ModelPlan(tuple(_plan_one(name, one, config, target, rows[name]) for name, one in chosen.items()))
 
 
 def _plan_one(
@@ -114,8 +115,7 @@ def _plan_one(
 ) -> LayerPlan:
     pattern, dtype = config.prune(name, linear).pattern, str(linear.weight.dtype).replace("torch.", "")
     if n == 0:
-        where, unit = ("cpu", "us") if target == "cpu" else (chip(target).name, "cycles")
-        head = (name, pattern.shape, n, dtype, config.block_size, pattern.density, where, unit)
+        head = (name, pattern.shape, n, dtype, config.block_size, pattern.density, *where(target))
         return LayerPlan(*head, None, None, False, "not used: the example inputs never come here")
     with told_of(name):
         return plan_layer(name, pattern, n, dtype, target=target, dense_seconds=lambda: dense_layer_seconds(linear, n))

@@ -218,6 +218,13 @@ def test_plan_prints_a_table_and_json() -> None:
     assert "the faster ones only" in text
 
 
+def test_plan_for_a_gpu_predicts_both() -> None:
+    found = plan_model(mlp().bfloat16(), torch.zeros(8, 32).bfloat16(), density=1 / 4, block_size=16, target="cuda")
+    assert {(one.target, one.unit) for one in found.layers} == {("cuda", "us")}
+    assert all(one.faster == (one.sparse < one.dense) for one in found.layers)
+    assert "on cuda (predicted)" in str(found)
+
+
 def test_plan_on_this_processor_times_the_dense_layers() -> None:
     found = plan_model(mlp(), torch.zeros(8, 32), density=1 / 4, block_size=4)
     assert {one.target for one in found.layers} == {"cpu"}
