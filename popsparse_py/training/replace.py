@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from math import cos, pi
 from typing import Optional
 
@@ -42,16 +43,16 @@ class _Replacing(TopologyTrainer):
         places, scores = places_of(layer), block_scores(layer.values[: int(layer.nnz)], self.criterion)
         check_finite(scores, f"layer {name} at step {self._steps}")
         free = layer.pattern.block_grid[0] * layer.pattern.block_grid[1] - len(places)
-        count = min(int(self.fraction(self._steps) * len(places)), free + len(places))
-        if count == 0 or free == 0:
+        count = int(self.fraction(self._steps) * len(places))
+        wanted = self._wish(name, layer) if count and free else None
+        if wanted is None:
             return layer.pattern
         kept = places[largest(scores, len(places) - count)]
-        wanted = self._wish(name, layer)
         wanted[kept] = -1.0  # norms and random numbers are at least 0
         return pattern_of(torch.cat([kept, largest(wanted, count)]), layer.pattern)
 
-    def _wish(self, name: str, layer: DynamicSparseLinear) -> Tensor:
-        """(mb * kb): how much each block is wanted, at least 0."""
+    def _wish(self, name: str, layer: DynamicSparseLinear) -> Optional[Tensor]:
+        """(mb * kb): how much each block is wanted, at least 0; None if that cannot be told."""
         raise NotImplementedError
 
 
@@ -61,7 +62,9 @@ class RigL(_Replacing):
     Every `interval` steps, as long as step <= stop, drop_fraction / 2 * (1 + cos(pi * step / stop)) of each layer's
     blocks leave, those of the smallest norm by `criterion`, and as many come, initialised to zero: those with the
     largest norm of the dense gradient, which the layers compute in these steps only. stop None: for ever, the fraction
-    stays. In torch.distributed the gradients are averaged, so that all processes choose the same blocks.
+    stays. In torch.distributed the gradients are averaged, so that all processes choose the same blocks. A layer whose
+    gradient is not finite, as happens under a GradScaler, keeps its pattern until the next update, with a
+    RuntimeWarning.
     PlanError, PatternError for options out of their range.
     """
 
@@ -73,11 +76,14 @@ class RigL(_Replacing):
             return self.drop_fraction
         return self.drop_fraction / 2 * (1 + cos(pi * step / max(self.stop, 1)))
 
-    def _wish(self, name: str, layer: DynamicSparseLinear) -> Tensor:
+    def _wish(self, name: str, layer: DynamicSparseLinear) -> Optional[Tensor]:
         gradient = averaged(layer.dense_grad())
         scores = dense_block_scores(gradient, layer.pattern.block_size, self.criterion).flatten()
-        check_finite(scores, f"gradient of layer {name} at step {self._steps}")
-        return scores
+        if bool(torch.isfinite(scores).all()):
+            return scores
+        told = f"gradient of layer {name} at step {self._steps} holds NaN or infinity: its pattern stays"
+        warnings.warn(told, RuntimeWarning, stacklevel=5)
+        return None
 
 
 class SET(_Replacing):

@@ -299,6 +299,7 @@ def test_wrong_use_is_told() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.filterwarnings("ignore:gradient of layer 0 at step")
 def test_diverged_training_keeps_its_patterns(name: str) -> None:
     model, method = model_of(), METHODS[name]()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -309,6 +310,22 @@ def test_diverged_training_keeps_its_patterns(name: str) -> None:
     with pytest.raises(FormatError, match=r"layer [02] at step [235]: \d+ of \d+ blocks hold NaN or infinity"):
         train(model, optimizer, method, batches(5))
     assert patterns(model) == before
+
+
+def test_an_overflown_gradient_is_no_reason_to_stop() -> None:
+    model, (x, y) = model_of(), batches(1)[0]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    method = RigL(interval=1, drop_fraction=0.5).attach(model, optimizer)
+    before = patterns(model)
+    (nn.functional.mse_loss(model(x), y) * float("inf")).backward()  # the optimizer's step is left out, as scalers do
+    with pytest.warns(
+        RuntimeWarning, match="gradient of layer [02] at step 1 holds NaN or infinity: its pattern stays"
+    ):
+        method.step()
+    assert patterns(model) == before
+    optimizer.zero_grad()
+    train(model, optimizer, method, [(x, y)])
+    assert patterns(model) != before
 
 
 def test_a_full_layer_stays_full() -> None:
