@@ -16,9 +16,11 @@ struct Mask {
 };
 constexpr int kLanes = 4;
 #ifdef __aarch64__
+using Half = __fp16; // GCC 12 has no _Float16 in C++ there
 constexpr int kRegisters = 32;
 constexpr const char *kName = "neon";
 #else
+using Half = _Float16;
 constexpr int kRegisters = 16;
 constexpr const char *kName = "baseline";
 #endif
@@ -93,12 +95,12 @@ POPSPARSE_INLINE std::uint32_t bitsOf(float value) {
   return bits;
 }
 POPSPARSE_INLINE float fromFloat16(std::uint16_t half) {
-  _Float16 value;
+  Half value;
   __builtin_memcpy(&value, &half, sizeof value);
   return static_cast<float>(value);
 }
 POPSPARSE_INLINE std::uint16_t toFloat16(float value) {
-  const _Float16 half = static_cast<_Float16>(value);
+  const Half half = static_cast<Half>(value);
   std::uint16_t bits;
   __builtin_memcpy(&bits, &half, sizeof bits);
   return bits;
