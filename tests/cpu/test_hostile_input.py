@@ -174,17 +174,41 @@ def test_overlapping_result_is_refused() -> None:
     ),
     rows=st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
     threads=st.sampled_from([-1, 0, 1, 2]),
+    form=st.tuples(st.sampled_from("CF"), st.sampled_from(["f4", "f2", "u2"])),
 )
 def test_hostile_numbers_end_in_an_error_or_a_product(
-    shape: Any, block: Any, offsets: Any, columns: Any, schedule: Any, rows: Any, threads: Any
+    shape: Any, block: Any, offsets: Any, columns: Any, schedule: Any, rows: Any, threads: Any, form: Any
 ) -> None:
     """Under AddressSanitizer (./dev sanitize) a read or a write out of bounds ends the process."""
+    order, dtype = form
+    left, right = (np.ones((count, rows[2]), dtype, order=order) for count in rows[:2])
     try:
         pattern = _core.CpuPattern(*shape, *block, np.array(offsets, np.int64), np.array(columns, np.int32))
         made = _core.CpuMatrix(pattern, bool(rows[0] % 2), schedule, "")
         made.set_values(np.ones((len(columns), *block), np.float32), threads)
-        made.multiply(np.ones((rows[0], rows[2]), "f4"), np.ones((rows[1], rows[2]), "f4"), None, "relu", threads)
-        _core.cpu_sample(pattern, np.ones((rows[0], rows[2]), "f4"), np.ones((rows[1], rows[2]), "f4"),
-                         np.ones((len(columns), *block), "f4"), threads, "")  # fmt: skip
+        made.multiply(left, right, None, "relu", threads)
+        _core.cpu_sample(pattern, left, right, np.ones((len(columns), *block), "f4"), threads, "")
     except (ValueError, TypeError, MemoryError):
         pass
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), block=st.sampled_from([(1, 1), (2, 2), (4, 4), (3, 5), (16, 16), (16, 4), (32, 1)]))
+def test_products_of_valid_patterns_stay_in_bounds(data: st.DataObject, block: Any) -> None:
+    """Exactly as much memory as the shapes need: whatever is read or written beyond ends the process as above."""
+    draw = data.draw
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    m, k, n = draw(st.integers(1, 60)), draw(st.integers(1, 300)), draw(st.integers(1, 70))
+    order, dtype = draw(st.sampled_from("CF")), draw(st.sampled_from(["f4", "f2", "u2"]))
+    w = native.Blocks.random(rng, (m, k), block, draw(st.sampled_from([0.05, 0.5, 1])))
+    tier = draw(st.sampled_from(_core.cpu_tiers()))
+    lanes = _core.cpu_tier_facts(tier)["lanes"]
+    by_rows = block[0] % lanes == 0 and draw(st.booleans())
+    tile = (lanes, 1) if by_rows else draw(st.sampled_from([(1, 1), (1, 4), (4, 1), (4, 2), (8, 1)]))
+    panel = 0 if by_rows else draw(st.sampled_from([0, 1, 16, 40]))
+    made = _core.CpuMatrix(w.pattern(), False, (*tile, 0, 0, panel, draw(st.booleans()), False, by_rows), tier)
+    made.set_values(w.values, 1)
+    x, y = (np.zeros((rows, n), dtype, order=order) for rows in (k, m))
+    made.multiply(x, y, np.zeros(m, "f4"), draw(st.sampled_from(["none", "gelu"])), draw(st.sampled_from([1, 3])))
+    _core.cpu_sample(w.pattern(), y, x, np.zeros(w.values.shape, dtype), 1, tier)
+    assert not y.any()
