@@ -20,52 +20,17 @@ POPSPARSE_INLINE Mask firstLanes(std::int64_t count) {
   const int lanes = static_cast<int>(count > kLanes ? kLanes : count);
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-POPSPARSE_INLINE Vec zero() {
-  return _mm256_setzero_ps();
-}
 POPSPARSE_INLINE Vec broadcast(float value) {
   return _mm256_set1_ps(value);
 }
-POPSPARSE_INLINE Vec load(const float *from) {
-  return _mm256_loadu_ps(from);
-}
+
+#include "simd_common.hpp"
+
 POPSPARSE_INLINE Vec load(const float *from, Mask mask) {
   return _mm256_maskload_ps(from, mask);
 }
-POPSPARSE_INLINE void store(float *to, Vec value) {
-  _mm256_storeu_ps(to, value);
-}
 POPSPARSE_INLINE void store(float *to, Vec value, Mask mask) {
   _mm256_maskstore_ps(to, mask, value);
-}
-POPSPARSE_INLINE Vec multiplyAdd(Vec a, Vec b, Vec c) {
-  return _mm256_fmadd_ps(a, b, c);
-}
-POPSPARSE_INLINE Vec add(Vec a, Vec b) {
-  return _mm256_add_ps(a, b);
-}
-POPSPARSE_INLINE Vec multiply(Vec a, Vec b) {
-  return _mm256_mul_ps(a, b);
-}
-POPSPARSE_INLINE Vec divide(Vec a, Vec b) {
-  return _mm256_div_ps(a, b);
-}
-// A NaN in b stays: the instruction returns its second operand then.
-POPSPARSE_INLINE Vec larger(Vec a, Vec b) {
-  return _mm256_max_ps(a, b);
-}
-POPSPARSE_INLINE Vec absolute(Vec a) {
-  return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
-}
-POPSPARSE_INLINE Vec negativeOr(Vec test, Vec ifNegative, Vec otherwise) {
-  return _mm256_blendv_ps(otherwise, ifNegative, _mm256_cmp_ps(test, zero(), _CMP_LT_OQ));
-}
-POPSPARSE_INLINE Vec roundToInteger(Vec a) {
-  return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-// 2 to an integral power in [-126, 127].
-POPSPARSE_INLINE Vec powerOfTwo(Vec a) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127)), 23));
 }
 
 POPSPARSE_INLINE Vec loadFloat16(const std::uint16_t *from) {

@@ -19,52 +19,17 @@ constexpr const char *kName = "avx512";
 POPSPARSE_INLINE Mask firstLanes(std::int64_t count) {
   return static_cast<Mask>(count >= kLanes ? 0xffffu : (1u << count) - 1u);
 }
-POPSPARSE_INLINE Vec zero() {
-  return _mm512_setzero_ps();
-}
 POPSPARSE_INLINE Vec broadcast(float value) {
   return _mm512_set1_ps(value);
 }
-POPSPARSE_INLINE Vec load(const float *from) {
-  return _mm512_loadu_ps(from);
-}
+
+#include "simd_common.hpp"
+
 POPSPARSE_INLINE Vec load(const float *from, Mask mask) {
   return _mm512_maskz_loadu_ps(mask, from);
 }
-POPSPARSE_INLINE void store(float *to, Vec value) {
-  _mm512_storeu_ps(to, value);
-}
 POPSPARSE_INLINE void store(float *to, Vec value, Mask mask) {
   _mm512_mask_storeu_ps(to, mask, value);
-}
-POPSPARSE_INLINE Vec multiplyAdd(Vec a, Vec b, Vec c) {
-  return _mm512_fmadd_ps(a, b, c);
-}
-POPSPARSE_INLINE Vec add(Vec a, Vec b) {
-  return _mm512_add_ps(a, b);
-}
-POPSPARSE_INLINE Vec multiply(Vec a, Vec b) {
-  return _mm512_mul_ps(a, b);
-}
-POPSPARSE_INLINE Vec divide(Vec a, Vec b) {
-  return _mm512_div_ps(a, b);
-}
-// A NaN in b stays: the instruction returns its second operand then.
-POPSPARSE_INLINE Vec larger(Vec a, Vec b) {
-  return _mm512_max_ps(a, b);
-}
-POPSPARSE_INLINE Vec absolute(Vec a) {
-  return _mm512_abs_ps(a);
-}
-POPSPARSE_INLINE Vec negativeOr(Vec test, Vec ifNegative, Vec otherwise) {
-  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(test, zero(), _CMP_LT_OQ), otherwise, ifNegative);
-}
-POPSPARSE_INLINE Vec roundToInteger(Vec a) {
-  return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-// 2 to an integral power in [-126, 127].
-POPSPARSE_INLINE Vec powerOfTwo(Vec a) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127)), 23));
 }
 
 POPSPARSE_INLINE Vec loadFloat16(const std::uint16_t *from) {

@@ -9,8 +9,6 @@
 namespace popsparse_py::cpu::baseline {
 
 using Vec = float __attribute__((vector_size(16)));
-using Bits = std::int32_t __attribute__((vector_size(16)));
-using Unaligned = float __attribute__((vector_size(16), aligned(4), may_alias));
 struct Mask {
   int count;
 };
@@ -28,15 +26,12 @@ constexpr const char *kName = "baseline";
 POPSPARSE_INLINE Mask firstLanes(std::int64_t count) {
   return {static_cast<int>(count > kLanes ? kLanes : count)};
 }
-POPSPARSE_INLINE Vec zero() {
-  return Vec{0.0f, 0.0f, 0.0f, 0.0f};
-}
 POPSPARSE_INLINE Vec broadcast(float value) {
   return Vec{value, value, value, value};
 }
-POPSPARSE_INLINE Vec load(const float *from) {
-  return *reinterpret_cast<const Unaligned *>(from);
-}
+
+#include "simd_common.hpp"
+
 POPSPARSE_INLINE Vec load(const float *from, Mask mask) {
   Vec value = zero();
   for (int i = 0; i < mask.count; ++i) {
@@ -44,44 +39,10 @@ POPSPARSE_INLINE Vec load(const float *from, Mask mask) {
   }
   return value;
 }
-POPSPARSE_INLINE void store(float *to, Vec value) {
-  *reinterpret_cast<Unaligned *>(to) = value;
-}
 POPSPARSE_INLINE void store(float *to, Vec value, Mask mask) {
   for (int i = 0; i < mask.count; ++i) {
     to[i] = value[i];
   }
-}
-POPSPARSE_INLINE Vec multiplyAdd(Vec a, Vec b, Vec c) {
-  return a * b + c;
-}
-POPSPARSE_INLINE Vec add(Vec a, Vec b) {
-  return a + b;
-}
-POPSPARSE_INLINE Vec multiply(Vec a, Vec b) {
-  return a * b;
-}
-POPSPARSE_INLINE Vec divide(Vec a, Vec b) {
-  return a / b;
-}
-// A NaN in b stays.
-POPSPARSE_INLINE Vec larger(Vec a, Vec b) {
-  return a > b ? a : b;
-}
-POPSPARSE_INLINE Vec absolute(Vec a) {
-  return reinterpret_cast<Vec>(reinterpret_cast<Bits>(a) & 0x7fffffff);
-}
-POPSPARSE_INLINE Vec negativeOr(Vec test, Vec ifNegative, Vec otherwise) {
-  return test < zero() ? ifNegative : otherwise;
-}
-// For |a| < 2^22: adding 1.5 * 2^23 leaves no bits for the fraction.
-POPSPARSE_INLINE Vec roundToInteger(Vec a) {
-  const Vec big = broadcast(12582912.0f);
-  return (a + big) - big;
-}
-// 2 to an integral power in [-126, 127].
-POPSPARSE_INLINE Vec powerOfTwo(Vec a) {
-  return reinterpret_cast<Vec>((__builtin_convertvector(a, Bits) + 127) << 23);
 }
 
 POPSPARSE_INLINE float floatOf(std::uint32_t bits) {
