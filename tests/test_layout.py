@@ -187,6 +187,13 @@ def test_no_module_imports_torch_or_scipy_when_loaded() -> None:
             assert not tops & {"torch", "scipy"}, f"{path.relative_to(ROOT)}:{node.lineno} imports {names}"
 
 
+def test_no_folder_of_tests_bears_the_name_of_a_library() -> None:
+    """tests is on the path: where torch is missing, `import torch` would find a folder tests/torch and succeed."""
+    libraries = set(re.findall(r'"([\w-]+)[>=]=', (ROOT / "pyproject.toml").read_text(encoding="utf-8")))
+    assert {"numpy", "scipy", "torch"} <= libraries
+    assert not {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("*.py"))} & libraries
+
+
 INCLUDES = {  # folder under cpp -> what its #include "..." and <...> may name, beside the standard library
     "codelets": r"<poplar/[\w./]+>|<algorithm>|<array>|<cstddef>|<cstdint>|<limits>|<type_traits>|<tuple>|\"[\w/.]+\"",
     "cpu": r"(?!.*model/).*",

@@ -30,29 +30,29 @@ def linear(
     m, k = shape
     if x.dim() == 0 or x.shape[-1] != k:
         raise ShapeError(f"x has shape {tuple(x.shape)}: expected (..., {k}), as W is {m} x {k}", expected=k)
-    if (torch.is_autocast_enabled("cpu") and x.is_cpu) or (x.is_cuda and torch.is_autocast_enabled("cuda")):
-        dtype = torch.get_autocast_dtype(x.device.type)
+    device = "cpu" if x.is_cpu else x.device.type
+    if device != "meta" and torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
         x, values, bias = x.to(dtype), values.to(dtype), bias if bias is None else bias.to(dtype)
-    if x.dtype is not values.dtype or not (
-        (x.is_cpu and values.is_cpu) or (x.is_meta and values.is_meta) or (x.is_cuda and x.device == values.device)
-    ):
-        _refuse(x, values)
+    if x.dtype is not values.dtype or not (x.is_cpu and values.is_cpu):
+        _check(x, values)
     rows = x if x.dim() == 2 else x.reshape(-1, k)
     y: Tensor = operators.linear(rows, values, bias, row, col, nnz, m)
     return y if x.dim() == 2 else y.reshape(*x.shape[:-1], m)
 
 
-def _refuse(x: Tensor, values: Tensor) -> None:
+def _check(x: Tensor, values: Tensor) -> None:
     if x.device != values.device:
         raise TargetUnavailableError(
             f"x is on {x.device}, the layer on {values.device}: move one of them with .to({str(x.device)!r})"
         )
-    if not (x.is_cpu or x.is_cuda or x.is_meta):
+    if x.device.type not in operators.linear.devices:
+        known = " or ".join(sorted(operators.linear.devices))
         raise TargetUnavailableError(
-            f"there are no kernels for tensors on {x.device}: expected cpu, cuda or meta; move layer and x with "
-            ".to('cpu')"
+            f"there are no kernels for tensors on {x.device}: expected {known}; move layer and x with .to('cpu')"
         )
-    raise DTypeError(
-        f"x has dtype {x.dtype}, the layer {values.dtype}: use x.to({values.dtype}), or run under torch.autocast",
-        dtype=str(x.dtype),
-    )
+    if x.dtype is not values.dtype:
+        raise DTypeError(
+            f"x has dtype {x.dtype}, the layer {values.dtype}: use x.to({values.dtype}), or run under torch.autocast",
+            dtype=str(x.dtype),
+        )

@@ -92,7 +92,8 @@ class KeptPattern:
 
 
 def _load(packed: Packed, values: Tensor, dtype: str, threads: int) -> None:
-    blocks = values if values.is_contiguous() else values.contiguous()
+    plain = values.is_contiguous() and not values.is_neg()
+    blocks = values if plain else values.resolve_neg().contiguous()
     packed.matrix.set_values_at(blocks.data_ptr(), dtype, threads)
 
 
@@ -101,7 +102,7 @@ def _run(packed: Packed, x: Tensor, bias: Optional[Tensor], y: Tensor, threads: 
     if x.is_neg():  # a view that torch would negate when it reads it
         x = x.resolve_neg()
     # The memory that an address is of has to stay: floats is in use until the call is over.
-    floats = bias if bias is None or _is_plain_float(bias) else bias.detach().float().contiguous()
+    floats = bias if bias is None or _is_plain_float(bias) else bias.detach().resolve_neg().float().contiguous()
     shifts = 0 if floats is None else floats.data_ptr()
     n, strides, dtype = x.shape[0], x.stride(), _NAMES[x.dtype]
     used = 1 if threads == 1 else packed.plan.threads(threads, n)
@@ -109,7 +110,7 @@ def _run(packed: Packed, x: Tensor, bias: Optional[Tensor], y: Tensor, threads: 
 
 
 def _is_plain_float(bias: Tensor) -> bool:
-    return bias.dtype is torch.float32 and bias.is_contiguous()
+    return bias.dtype is torch.float32 and bias.is_contiguous() and not bias.is_neg()
 
 
 def _keep(kept: Dict[Key, Packed], key: Key, packed: Packed) -> None:

@@ -8,7 +8,7 @@ from typing import Optional, Tuple
 import torch
 from torch import Tensor
 
-from popsparse_planner.errors import DTypeError, ShapeError
+from popsparse_planner.errors import DTypeError, ShapeError, TargetUnavailableError
 
 from ..backends.host_arrays import host_view
 from ..ops import get_num_threads
@@ -95,6 +95,10 @@ def _product(
     rows = shape[1 if transposed else 0]
     if bias is not None and bias.shape != (rows,):
         raise ShapeError(f"bias has shape {tuple(bias.shape)}: expected ({rows},)")
+    if not values.is_cpu or (bias is not None and not bias.is_cpu):
+        raise TargetUnavailableError(
+            f"x is on cpu, values on {values.device}, bias on {'cpu' if bias is None else bias.device}: move all to one"
+        )
     kept = kept_pattern(row, col, nnz, shape, b)
     if x.dtype == torch.float64:
         return composite.either(x, values[: kept.pattern.nnz_blocks], bias, (row, col), shape, transposed=transposed)

@@ -90,9 +90,6 @@ sampled = Product(
     one_by_one,
 )
 
-for _product, _kernel in (
-    (linear, kernels_cuda.linear),
-    (linear_transposed, kernels_cuda.linear_transposed),
-    (sampled, kernels_cuda.sampled),
-):
-    _product.operator.register_kernel("cuda")(_kernel)
+linear.register("cuda", kernels_cuda.linear)
+linear_transposed.register("cuda", kernels_cuda.linear_transposed)
+sampled.register("cuda", kernels_cuda.sampled)

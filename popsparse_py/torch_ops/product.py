@@ -13,9 +13,9 @@ _PLAIN = frozenset((Tensor, torch.nn.Parameter, int, type(None)))  # types of in
 class Product:
     """popsparse::<name>, called in the form that the situation asks for.
 
-    operator: the custom operator, which compilers, tracers, modes and tensor subclasses see; another device type is
-    added by its `register_kernel`. kernel: the processor's own function, called at once where nothing watches, as the
-    dispatcher takes longer than a small product. Two autograd functions: one for eager training, and one for
+    operator: the custom operator, which compilers, tracers, modes and tensor subclasses see, and tensors on other
+    devices. kernel: the processor's own function, called at once where nothing watches, as the dispatcher takes longer
+    than a small product. Two autograd functions: one for eager training, and one for
     transforms (torch.func), which do not pass through the autograd of a custom operator.
     """
 
@@ -30,6 +30,7 @@ class Product:
         batching: Callable[[Callable[..., Tensor]], Callable[..., Any]],  # vmap's rule of a product
     ) -> None:
         self.kernel = kernel
+        self.devices = {"cpu", "meta"}  # types of devices whose tensors can be multiplied
         self.operator = torch.library.custom_op(
             f"popsparse::{name}", kernel, mutates_args=(), device_types="cpu", schema=f"({schema}) -> Tensor"
         )
@@ -43,6 +44,11 @@ class Product:
         )
         if hasattr(torch.library, "register_vmap"):  # came with torch 2.5
             self.operator.register_vmap(batching(self.operator))
+
+    def register(self, device_type: str, kernel: Callable[..., Tensor]) -> None:
+        """From now on tensors on devices of that type are multiplied by `kernel`, which takes the product's inputs."""
+        self.operator.register_kernel(device_type, kernel)
+        self.devices.add(device_type)
 
     def __call__(self, *inputs: Any) -> Any:
         """The product; tensors among the inputs may be None."""

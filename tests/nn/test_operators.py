@@ -1,5 +1,6 @@
 """popsparse::linear, ::linear_transposed, ::sampled: products, gradients, and what torch asks of an operator."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from nn.masked import assert_near, blocks_of, dense, parts  # noqa: E402
 
 from popsparse_py.torch_ops import linear, operators  # noqa: E402
+from popsparse_py.torch_ops.batching import by_rows  # noqa: E402
 
 SHAPES = [(16, (70, 90)), (8, (64, 24)), (4, (18, 35)), (1, (7, 9)), (5, (11, 26))]
 DTYPES = ["float32", "float16", "bfloat16", "float64"]
@@ -184,6 +186,14 @@ def test_a_pattern_is_read_once() -> None:
     assert kept_pattern(row, col, nnz, (8, 12), 4) is kept
 
 
+def test_views_that_torch_negates_when_it_reads_them() -> None:
+    _, x, values, bias, places = inputs(4, (8, 12), torch.float32)
+    expected = linear(-x, -values, -bias, *places, (8, 12))
+    negated = [torch.complex(t * 0, t).conj().imag for t in (x, values, bias)]
+    assert all(t.is_neg() for t in negated)
+    assert torch.equal(linear(*negated, *places, (8, 12)), expected)
+
+
 def test_bad_input_is_refused() -> None:
     _, x, values, bias, (row, col, nnz) = inputs(4, (8, 12), torch.float32)
     for x_bad, error, message in (
@@ -203,9 +213,31 @@ def test_bad_input_is_refused() -> None:
         operators.linear(x, values[:, :, :2].contiguous(), bias, row, col, nnz, 8)
     with pytest.raises(ps.ShapeError, match=r"bias has shape \(7,\): expected \(8,\)"):
         linear(x, values, bias[:7], row, col, nnz, (8, 12))
+    with pytest.raises(ps.TargetUnavailableError, match="x is on cpu, values on cpu, bias on meta: move all to one"):
+        linear(x, values, bias.to("meta"), row, col, nnz, (8, 12))
     with pytest.raises(ps.ShapeError, match=r"x has shape \(12,\): expected a row for each sample"):
         operators.linear(x[0], values, None, row, col, nnz, 8)
     with pytest.raises(ps.DTypeError, match=r"values torch.int32: expected one of torch.bfloat16"):
         operators.linear(x.int(), values.int(), None, row, col, nnz, 8)
     with pytest.raises(ps.DTypeError, match=r"dy has dtype torch.float64 and x torch.float32: expected one of"):
         operators.sampled(x[:, :8].double(), x, row, col, nnz, 4)
+
+
+def test_other_devices_get_their_own_kernels() -> None:
+    from popsparse_py.torch_ops import functional
+    from popsparse_py.torch_ops.product import Product
+
+    elsewhere = SimpleNamespace(device=torch.device("xpu:1"), dtype=torch.float32)
+    with pytest.raises(
+        ps.TargetUnavailableError, match="no kernels for tensors on xpu:1: expected cpu or cuda or meta"
+    ):
+        functional._check(elsewhere, elsewhere)
+    double = Product(
+        "double_for_test", "Tensor x", lambda x: 2 * x, torch.empty_like, lambda *_: None, lambda _, dy: 2 * dy, by_rows
+    )
+    double.register("xpu", lambda x: x + x)
+    assert double.devices == {"cpu", "meta", "xpu"}
+    assert torch._C._dispatch_has_kernel_for_dispatch_key("popsparse::double_for_test", "XPU")
+    x = torch.ones(3, 2, requires_grad=True)
+    double(x).sum().backward()
+    assert torch.equal(x.grad, torch.full((3, 2), 2.0))
