@@ -21,12 +21,18 @@ _WEIGHT = ".weight"
 
 
 def load_pruned_(
-    model: torch.nn.Module, path: Union[str, Path], *, mode: str = "static", headroom: float = 0.25
+    model: torch.nn.Module,
+    path: Union[str, Path],
+    *,
+    mode: str = "static",
+    headroom: float = 0.25,
+    strict: bool = True,
 ) -> torch.nn.Module:
     """Load the weights of a pruned safetensors file into a model, in place; returns the model.
 
     Linear layers whose weight the file holds in blocks become sparse ones, "static" or "dynamic" (with headroom); all
-    other tensors are loaded as load_state_dict does, strictly. Values take the dtype and device that the layer has.
+    other tensors are loaded as load_state_dict does, strict as there (files of old models may hold tensors that new
+    code does not know). Values take the dtype and device that the layer has.
     Raises FormatError (no file of `popsparse prune`), ModelError (blocks of something that is no linear layer of the
     model, or has another shape), RuntimeError (torch: other names or shapes differ); the model may have sparse layers
     then, but no new values.
@@ -46,7 +52,7 @@ def load_pruned_(
         state.update({f"{name}.{key}": tensor for key, tensor in layer.state_dict().items() if key != "bias"})
         new[id(linear)] = layer
     replace_modules(model, new)
-    model.load_state_dict(state)
+    model.load_state_dict(state, strict=strict)
     return model
 
 

@@ -18,6 +18,8 @@ from ..layer_plans import LayerPlan, dense_layer_seconds, plan_layer, where
 from .choose import Filter, chosen_layers
 from .config import BlockSparseConfig, Density, told_of
 
+_WIDTH = 150  # columns of the printed table
+
 
 @dataclass(frozen=True)
 class ModelPlan:
@@ -68,7 +70,7 @@ class ModelPlan:
 
     def __str__(self) -> str:
         text = StringIO()
-        Console(file=text, width=120, highlight=False, markup=False, color_system=None, force_jupyter=False).print(
+        Console(file=text, width=_WIDTH, highlight=False, markup=False, color_system=None, force_jupyter=False).print(
             self.to_table()
         )
         return text.getvalue()

@@ -52,6 +52,16 @@ def test_pruned_weights_come_back(mode: str, kind: Any, dtype: Any, tmp_path: Pa
     assert model(torch.arange(9)).shape == (9, 8)
 
 
+def test_tensors_that_the_model_lacks_are_left_out_on_request(tmp_path: Path) -> None:
+    source = model_of()
+    source.register_buffer("position_ids", torch.arange(9))
+    path = pruned(source, tmp_path, "--exclude", "0.*")
+    with pytest.raises(RuntimeError, match=r'Unexpected key\(s\) in state_dict: "position_ids"'):
+        load_pruned_(model_of(), path)
+    model = load_pruned_(model_of(seed=1), path, strict=False)
+    assert torch.equal(model[1].bias, source[1].bias)
+
+
 def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     source = model_of()
     path = pruned(source, tmp_path, "--exclude", "0.*")
