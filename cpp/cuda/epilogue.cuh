@@ -33,6 +33,18 @@ POPSPARSE_DEVICE void storePair(const Product &product, int row, int column, uin
   }
 }
 
+// Tiles of 8 columns of one row of Y from the sums of MMA, of which a lane holds two neighbours in each of two rows.
+template <class Element, int tiles>
+POPSPARSE_DEVICE void storeRow(const Product &product, int row, int column, const float (&sums)[tiles][4], int half) {
+  const float bias = biasOf(product, row);
+#pragma unroll
+  for (int j = 0; j < tiles; ++j) {
+    const float first = activated(sums[j][2 * half] + bias, product.activation);
+    const float second = activated(sums[j][2 * half + 1] + bias, product.activation);
+    storePair(product, row, column + 8 * j, Element::pack(first, second));
+  }
+}
+
 } // namespace popsparse_py::cuda
 
 #endif

@@ -10,6 +10,14 @@
 #define POPSPARSE_EXPAND(name, machine, threads, Arguments, ...)                                                       \
   POPSPARSE_DEFINE(name, machine, threads, Arguments, __VA_ARGS__)
 
+// 1 for the machine with WGMMA, else 0.
+#define POPSPARSE_HAS_GROUPS POPSPARSE_JOIN(POPSPARSE_GROUPS_, POPSPARSE_MACHINE)
+#define POPSPARSE_JOIN(first, second) POPSPARSE_JOINED(first, second)
+#define POPSPARSE_JOINED(first, second) first##second
+#define POPSPARSE_GROUPS_Hopper 1
+#define POPSPARSE_GROUPS_Ampere 0
+#define POPSPARSE_GROUPS_Blackwell 0
+
 namespace popsparse_py::cuda {
 
 using Here = POPSPARSE_MACHINE;

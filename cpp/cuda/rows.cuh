@@ -156,14 +156,7 @@ template <class Element, class Machine, int side, bool transposed> struct RowsPr
 #pragma unroll
       for (int r = 0; r < 2 * kPieces; ++r) {
         const int row = first < 0 ? -1 : first + 16 * (r / 2) + Block::yRow(r % 2);
-        const float bias = biasOf(product, row);
-#pragma unroll
-        for (int j = 0; j < kTiles; ++j) {
-          const float *pair = sums[s][r / 2][j] + 2 * (r % 2);
-          storePair(product, row, column + 8 * j,
-                    Element::pack(activated(pair[0] + bias, product.activation),
-                                  activated(pair[1] + bias, product.activation)));
-        }
+        storeRow<Element>(product, row, column, sums[s][r / 2], r % 2);
       }
     }
   }
@@ -172,23 +165,14 @@ template <class Element, class Machine, int side, bool transposed> struct RowsPr
 // Grid: (ceil(n / kSlabColumns), row groups). See RowsArguments.
 template <class Element, class Machine, int side, bool transposed>
 POPSPARSE_DEVICE void multiplyRows(const RowsArguments &arguments) {
-  SlabRing<Machine> ring;
-  ring.prepare();
-  const int column = static_cast<int>(blockIdx.x) * kSlabColumns;
-  const int slabs = (arguments.product.k + kSlabRows - 1) / kSlabRows;
-  const int warp = static_cast<int>(threadIdx.x) / kLanes;
-  if (warp >= kConsumerWarps) {
-    lowerRegisters<Machine::kProducerRegisters>();
-    ring.produce(arguments.product, column, slabs);
-    return;
-  }
-  raiseRegisters<Machine::kConsumerRegisters>();
-  const int place = static_cast<int>(blockIdx.y) * kConsumerWarps + warp;
-  RowsProduct<Element, Machine, side, transposed> product;
-  product.clear();
-  product.stream(arguments, ring, loadConstant(arguments.begins + place), loadConstant(arguments.begins + place + 1));
-  ring.reach(slabs - 1); // no copy may be under way when the block ends
-  product.store(arguments, place, column);
+  overSlabs<Machine>(arguments.product, [&](SlabRing<Machine> &ring, int warp, int column) {
+    const int place = static_cast<int>(blockIdx.y) * kConsumerWarps + warp;
+    RowsProduct<Element, Machine, side, transposed> product;
+    product.clear();
+    product.stream(arguments, ring, loadConstant(arguments.begins + place), loadConstant(arguments.begins + place + 1));
+    ring.finish();
+    product.store(arguments, place, column);
+  });
 }
 
 } // namespace popsparse_py::cuda

@@ -17,7 +17,8 @@ public:
   // The two barriers of each stage lie behind the slabs.
   static constexpr int kBytes = kStages * (kSlabBytes + 16);
 
-  POPSPARSE_DEVICE SlabRing() : base(sharedAddress(sharedMemory())), current(-1) {}
+  POPSPARSE_DEVICE explicit SlabRing(const Product &product)
+      : base(sharedAddress(sharedMemory())), slabs((product.k + kSlabRows - 1) / kSlabRows), current(-1) {}
 
   // Called by every thread before anything else.
   POPSPARSE_DEVICE void prepare() {
@@ -31,8 +32,8 @@ public:
     __syncthreads();
   }
 
-  // Fills the ring with the `slabs` slabs of columns [column, column + kSlabColumns): called by the producers.
-  POPSPARSE_DEVICE void produce(const Product &product, int column, int slabs) {
+  // Fills the ring with the slabs of columns [column, column + kSlabColumns): called by the producers.
+  POPSPARSE_DEVICE void produce(const Product &product, int column) {
     const int thread = static_cast<int>(threadIdx.x) - kConsumerWarps * kLanes;
     if (Machine::kTensorMaps && thread != 0) {
       return;
@@ -67,6 +68,9 @@ public:
     return memory(current % kStages);
   }
 
+  // Waits for the last slab: no copy may be under way when the block of threads ends.
+  POPSPARSE_DEVICE void finish() { reach(slabs - 1); }
+
 private:
   POPSPARSE_DEVICE uint32_t memory(int stage) const { return base + static_cast<uint32_t>(stage * kSlabBytes); }
   POPSPARSE_DEVICE uint32_t full(int stage) const {
@@ -88,8 +92,23 @@ private:
   }
 
   uint32_t base;
-  int current;
+  int slabs, current;
 };
+
+// Producers fill the ring; the consumers each run consume(ring, warp, first column).
+template <class Machine, class Consume>
+POPSPARSE_DEVICE void overSlabs(const Product &product, const Consume &consume) {
+  SlabRing<Machine> ring(product);
+  ring.prepare();
+  const int column = static_cast<int>(blockIdx.x) * kSlabColumns, warp = static_cast<int>(threadIdx.x) / kLanes;
+  if (warp >= kConsumerWarps) {
+    lowerRegisters<Machine::kProducerRegisters>();
+    ring.produce(product, column);
+  } else {
+    raiseRegisters<Machine::kConsumerRegisters>();
+    consume(ring, warp, column);
+  }
+}
 
 } // namespace popsparse_py::cuda
 

@@ -106,23 +106,14 @@ template <class Element, class Machine> struct VectorsProduct {
 
 // Grid: (ceil(n / kSlabColumns), row groups). See VectorsArguments.
 template <class Element, class Machine> POPSPARSE_DEVICE void multiplyVectors(const VectorsArguments &arguments) {
-  SlabRing<Machine> ring;
-  ring.prepare();
-  const int column = static_cast<int>(blockIdx.x) * kSlabColumns;
-  const int slabs = (arguments.product.k + kSlabRows - 1) / kSlabRows;
-  const int warp = static_cast<int>(threadIdx.x) / kLanes;
-  if (warp >= kConsumerWarps) {
-    lowerRegisters<Machine::kProducerRegisters>();
-    ring.produce(arguments.product, column, slabs);
-    return;
-  }
-  raiseRegisters<Machine::kConsumerRegisters>();
-  const int place = static_cast<int>(blockIdx.y) * kConsumerWarps + warp;
-  VectorsProduct<Element, Machine> product;
-  product.clear();
-  product.stream(arguments, ring, loadConstant(arguments.begins + place), loadConstant(arguments.begins + place + 1));
-  ring.reach(slabs - 1); // no copy may be under way when the block ends
-  product.store(arguments, place, column);
+  overSlabs<Machine>(arguments.product, [&](SlabRing<Machine> &ring, int warp, int column) {
+    const int place = static_cast<int>(blockIdx.y) * kConsumerWarps + warp;
+    VectorsProduct<Element, Machine> product;
+    product.clear();
+    product.stream(arguments, ring, loadConstant(arguments.begins + place), loadConstant(arguments.begins + place + 1));
+    ring.finish();
+    product.store(arguments, place, column);
+  });
 }
 
 } // namespace popsparse_py::cuda

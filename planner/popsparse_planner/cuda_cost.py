@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Tuple
 
 from .cuda_decode import DecodeStream
-from .cuda_machine import SLAB_COLUMNS, SLAB_ROWS, CudaMachine
+from .cuda_machine import BLOCK_SIDE, SLAB_COLUMNS, SLAB_ROWS, CudaMachine
 from .cuda_profile import GpuProfile
 from .cuda_streams import element_side
 from .cuda_vectors import STEP_VALUES, VectorStream
@@ -23,8 +23,9 @@ class CudaCount:
     """What a kernel moves and multiplies.
 
     memory_bytes: through HBM, each operand once; l2_bytes: from the L2 cache to the multiprocessors; shared_bytes: read
-    from and written to shared memory; mma_flops, fma_flops: operations of the tensor cores and of multiply-adds, zeros
-    that are multiplied too; launches: kernels one after another.
+    from and written to shared memory; mma_flops, fma_flops, group_flops: operations of tensor cores by warps, of
+    multiply-adds, and of tensor cores by warpgroups, with the zeros that are multiplied too; launches: kernels
+    one after another.
     """
 
     memory_bytes: float
@@ -32,7 +33,13 @@ class CudaCount:
     shared_bytes: float
     mma_flops: float
     fma_flops: float
+    group_flops: float = 0.0
     launches: int = 1
+
+    @property
+    def flops(self) -> float:
+        """Operations of every kind."""
+        return self.mma_flops + self.fma_flops + self.group_flops
 
     def __add__(self, other: CudaCount) -> CudaCount:
         return CudaCount(*(a + b for a, b in zip(asdict(self).values(), asdict(other).values())))
@@ -69,7 +76,8 @@ def cost_of(count: CudaCount, gpu: GpuProfile) -> CudaCost:
         l2_seconds=count.l2_bytes / gpu["l2_bytes_per_second"],
         shared_seconds=count.shared_bytes / gpu.shared_bytes_per_second,
         operations_seconds=count.mma_flops / gpu["mma_flops_per_second"]
-        + count.fma_flops / gpu["fma_flops_per_second"],
+        + count.fma_flops / gpu["fma_flops_per_second"]
+        + count.group_flops / gpu["dense_flops_per_second.bfloat16"],
         launch_seconds=count.launches * gpu["launch_seconds"],
     )
 
@@ -91,22 +99,27 @@ def operand_bytes(shape: Tuple[int, int], n: int, values: int, dtype: str) -> fl
     return float((shape[0] * n + shape[1] * n + values) * element_bytes(dtype))
 
 
-def row_count(pattern: BlockPattern, shape: Tuple[int, int], n: int, machine: CudaMachine) -> CudaCount:
-    """The row kernel (cpp/cuda/rows.cuh): every block of threads passes over all of X's rows."""
+def row_count(
+    pattern: BlockPattern, shape: Tuple[int, int], n: int, machine: CudaMachine, *, by_groups: bool = False
+) -> CudaCount:
+    """The row kernel (cpp/cuda/rows.cuh, by_groups: blocks.cuh): each block of threads passes over all of X's rows."""
     b = pattern.block_size
-    side = 32 if b % 32 == 0 else 16
+    side = BLOCK_SIDE if by_groups else 32 if b % 32 == 0 else 16
+    rows = machine.block_slots * BLOCK_SIDE * 2 if by_groups else 8 * side * machine.row_slots(side)
     tiles = -(-n // SLAB_COLUMNS)
-    groups = -(-shape[0] // (8 * side * machine.row_slots(side)))
+    groups = -(-shape[0] // rows)
     values = pattern.nnz_blocks * b * b
     fill = 2.0 * groups * tiles * (-(-shape[1] // SLAB_ROWS) * SLAB_ROWS) * SLAB_COLUMNS
     reads = values / side * SLAB_COLUMNS * 2.0 * tiles
     stream = values // side**2 * 8
+    flops = 2.0 * values * tiles * SLAB_COLUMNS
     return CudaCount(
         memory_bytes=operand_bytes(shape, n, values, "bfloat16") + stream,
         l2_bytes=fill + tiles * (2.0 * values + stream),
         shared_bytes=fill + reads,
-        mma_flops=2.0 * values * tiles * SLAB_COLUMNS,
+        mma_flops=0.0 if by_groups else flops,
         fma_flops=0.0,
+        group_flops=flops if by_groups else 0.0,
     )
 
 

@@ -13,6 +13,7 @@ RING_THREADS = 384  # with the four warps that copy
 SLAB_ROWS = 128
 SLAB_COLUMNS = 64
 RING_BYTES = 6 * (SLAB_ROWS * SLAB_COLUMNS * 2 + 16)
+BLOCK_SIDE, GROUP_WARPS = 64, 4  # of the kernel that multiplies by warpgroups
 VECTOR_ROWS, VECTOR_DEPTH = 8, 16  # rows of W and of X that a step of the gathered kernel multiplies
 
 
@@ -32,6 +33,16 @@ class CudaMachine:
     def row_slots(self, side: int) -> int:
         """Groups of `side` rows (16 or 32) that a warp of the row kernel owns."""
         return self.accumulators // (SLAB_COLUMNS * side // LANES)
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether four warps can multiply together (WGMMA), in blocks of 64."""
+        return self.name == "Hopper"
+
+    @property
+    def block_slots(self) -> int:
+        """Groups of 64 rows that a warpgroup owns."""
+        return self.accumulators // (SLAB_COLUMNS * BLOCK_SIDE // (GROUP_WARPS * LANES))
 
     @property
     def vector_slots(self) -> int:

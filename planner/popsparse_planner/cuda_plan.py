@@ -17,14 +17,14 @@ from .cuda_cost import (
     vector_count,
 )
 from .cuda_decode import DECODE_COLUMNS, decode_columns, decode_stream
-from .cuda_machine import CudaMachine, cuda_machine
+from .cuda_machine import BLOCK_SIDE, CudaMachine, cuda_machine
 from .cuda_profile import GPU_DTYPES, GpuProfile, load_gpu_profile
 from .cuda_vectors import vector_stream
 from .errors import DTypeError, PlanError, ShapeError
 from .json_data import dump, parse
 from .pattern import BlockPattern
 
-KERNELS = ("rows", "vectors", "elements", "decode")
+KERNELS = ("blocks", "rows", "vectors", "elements", "decode")
 _SCHEMA = "popsparse.cuda-plan/1"
 
 
@@ -91,7 +91,7 @@ class CudaPlan:
                 f"  kernel: {self.kernel}, {self.machine.name}; never run on a GPU so far: every number is predicted",
                 f"  HBM {_mega(count.memory_bytes)} MB {_us(cost.memory_seconds)} us, L2 {_mega(count.l2_bytes)} MB "
                 f"{_us(cost.l2_seconds)} us, shared {_mega(count.shared_bytes)} MB {_us(cost.shared_seconds)} us, "
-                f"{(count.mma_flops + count.fma_flops) / 1e9:,.1f} GFLOP {_us(cost.operations_seconds)} us",
+                f"{count.flops / 1e9:,.1f} GFLOP {_us(cost.operations_seconds)} us",
                 f"  predicted: {_us(cost.total_seconds)} us, bound by {cost.bound}, {self.tflops:.1f} TFLOP/s of "
                 f"nonzeros, {verdict}",
             ]
@@ -135,7 +135,7 @@ def plan_cuda(
     profile = load_gpu_profile() if gpu is None else gpu
     family = cuda_machine((9, 0), int(profile["shared_bytes"])) if machine is None else machine
     shape = pattern.shape[::-1] if transposed else pattern.shape
-    names = kernels_for(pattern.block_size, n, dtype, transposed=transposed)
+    names = kernels_for(pattern.block_size, n, dtype, transposed=transposed, machine=family)
     if kernel is not None and kernel not in names:
         raise PlanError(
             f"kernel {kernel!r} does not take {dtype} in blocks of {pattern.block_size} with n = {n}: expected one of "
@@ -165,14 +165,17 @@ def plan_cuda(
     )
 
 
-def kernels_for(block_size: int, n: int, dtype: str, *, transposed: bool = False) -> List[str]:
-    """The kernels that take such a product."""
+def kernels_for(
+    block_size: int, n: int, dtype: str, *, transposed: bool = False, machine: Optional[CudaMachine] = None
+) -> List[str]:
+    """The kernels that take such a product, on a machine that has them all by default."""
     if dtype == "float32":
         return ["elements"]
     if block_size % 16:
         return ["vectors", "elements"]
     few = n <= DECODE_COLUMNS[-1] and not transposed
-    return ["decode", "rows"] if few else ["rows"]
+    wide = block_size % BLOCK_SIDE == 0 and (machine is None or machine.has_groups)
+    return [*(["decode"] if few else []), *(["blocks"] if wide else []), "rows"]
 
 
 def decode_blocks(ranges: int, block_rows: int, multiprocessors: int) -> int:
@@ -198,8 +201,8 @@ def _count(
     gpu: GpuProfile,
     transposed: bool,
 ) -> CudaCount:
-    if name == "rows":
-        return row_count(pattern, shape, n, machine)
+    if name in ("rows", "blocks"):
+        return row_count(pattern, shape, n, machine, by_groups=name == "blocks")
     if name == "vectors":
         return vector_count(vector_stream(pattern, machine.vector_slots, transposed=transposed), shape, n)
     if name == "elements":

@@ -10,7 +10,7 @@ from typing import Tuple
 
 import numpy as np
 
-from .cuda_machine import SLAB_ROWS, WARPS
+from .cuda_machine import BLOCK_SIDE, GROUP_WARPS, SLAB_ROWS, WARPS
 from .errors import PlanError
 from .pattern import BlockPattern
 
@@ -69,7 +69,7 @@ def deal(work: Array, warps_multiple: int, slots: int) -> Tuple[Array, int]:
 
 @dataclass(frozen=True)
 class RowStream:
-    """Work lists of the row kernel (RowsArguments in cpp/cuda/arguments.cuh).
+    """Work lists of the row kernel, or of that for warpgroups (RowsArguments in cpp/cuda/arguments.cuh).
 
     stream: uint32 (blocks, 2); begins: uint32 (warps + 1); rows: int32 (warps * slots); groups: blocks of threads.
     """
@@ -90,12 +90,21 @@ class RowStream:
 def row_stream(pattern: BlockPattern, slots_of: Tuple[int, int], *, transposed: bool = False) -> RowStream:
     """Lists for blocks of a multiple of 16; slots_of: slots of a warp with pieces of 16 and of 32 rows."""
     side = 32 if pattern.block_size % 32 == 0 else 16
-    slots = slots_of[1] if side == 32 else slots_of[0]
+    return _owned(pattern, side, slots_of[1] if side == 32 else slots_of[0], WARPS, transposed)
+
+
+def block_stream(pattern: BlockPattern, slots: int, *, transposed: bool = False) -> RowStream:
+    """Lists for blocks of a multiple of 64; slots: of a warpgroup, which takes the place of a warp."""
+    return _owned(pattern, BLOCK_SIDE, slots, WARPS // GROUP_WARPS, transposed)
+
+
+def _owned(pattern: BlockPattern, side: int, slots: int, owners: int, transposed: bool) -> RowStream:
+    """Lists for pieces of side x side; owners: warps or warpgroups of a block of threads, with so many slots each."""
     pieces = pieces_of(pattern, side, transposed=transposed)
     if pieces.shape[1] >= 1 << 24:
         raise PlanError(f"X has {pieces.shape[1]:,} rows: the cuda kernels number at most {(1 << 24) - 1:,}")
     work = np.bincount(pieces.out, minlength=pieces.grid[0])
-    place, warps = deal(work, WARPS, slots)
+    place, warps = deal(work, owners, slots)
     rows = np.full(warps * slots, -1, dtype=np.int32)
     rows[place] = np.arange(pieces.grid[0]) * side
     at = place[pieces.out]
@@ -103,7 +112,7 @@ def row_stream(pattern: BlockPattern, slots_of: Tuple[int, int], *, transposed: 
     k_row = pieces.inner * side
     order = np.lexsort((k_row, slot, k_row // SLAB_ROWS, warp))
     stream = np.stack([k_row | slot << 24, pieces.offsets // OFFSET_UNIT], axis=1)[order].astype(np.uint32)
-    return RowStream(side, stream, begins_of(warp, warps), rows, pieces.pitch, warps // WARPS)
+    return RowStream(side, stream, begins_of(warp, warps), rows, pieces.pitch, warps // owners)
 
 
 @dataclass(frozen=True)

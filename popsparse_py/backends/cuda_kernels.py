@@ -14,7 +14,12 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from popsparse_planner.cuda_machine import cuda_machine
 from popsparse_planner.errors import TargetUnavailableError
 
-_SOURCES = {"rows": "kernels_rows.cu", "vectors": "kernels_vectors.cu", "elements": "kernels_elements.cu"}
+_SOURCES = {
+    "blocks": "kernels_blocks.cu",
+    "rows": "kernels_rows.cu",
+    "vectors": "kernels_vectors.cu",
+    "elements": "kernels_elements.cu",
+}
 _LIBRARIES = ("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so")
 _DEVICE_HEADER = "popsparse_device.cuh"
 

@@ -17,7 +17,7 @@ from popsparse_planner.cuda_decode import (
 from popsparse_planner.cuda_machine import RING_BYTES, RING_THREADS, SLAB_COLUMNS, SLAB_ROWS
 from popsparse_planner.cuda_plan import CudaPlan, decode_blocks
 from popsparse_planner.cuda_sampled import CELL, SAMPLED_THREADS, STAGES, cells_of, sampled_stream
-from popsparse_planner.cuda_streams import element_side, element_stream, row_stream
+from popsparse_planner.cuda_streams import block_stream, element_side, element_stream, row_stream
 from popsparse_planner.cuda_vectors import vector_stream
 from popsparse_planner.errors import PlanError
 from popsparse_planner.pattern import BlockPattern
@@ -55,6 +55,7 @@ class CudaProduct:
         self._values = 0
         self._packed: Optional[DeviceArray] = None
         start = {
+            "blocks": self._start_blocks,
             "rows": self._start_rows,
             "vectors": self._start_vectors,
             "elements": self._start_elements,
@@ -105,6 +106,10 @@ class CudaProduct:
         lists = row_stream(pattern, slots, transposed=self.plan.transposed)
         name, rest = self._name(f"rows{lists.side}"), [*self._put(lists.arrays), lists.pitch]
         return self._ring(name, lists.groups, rest)
+
+    def _start_blocks(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
+        lists = block_stream(pattern, self.device.machine.block_slots, transposed=self.plan.transposed)
+        return self._ring(self._name("blocks"), lists.groups, [*self._put(lists.arrays), lists.pitch])
 
     def _start_vectors(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         lists = vector_stream(pattern, self.device.machine.vector_slots, transposed=self.plan.transposed)

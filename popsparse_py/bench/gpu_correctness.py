@@ -57,7 +57,7 @@ def _check(backend: CudaBackend, b: int, dtype: str, n: int, seed: int) -> Itera
     dense = a.to_dense().astype(np.float64)
     for transposed in (False, True):
         w, operand = (dense.T, dy) if transposed else (dense, x)
-        for name in kernels_for(b, n, dtype, transposed=transposed):
+        for name in kernels_for(b, n, dtype, transposed=transposed, machine=backend.device.machine):
             machine = backend.device.machine
             plan = plan_cuda(pattern, n, dtype=dtype, transposed=transposed, machine=machine, kernel=name)
             kernel = backend.compile(plan, transposed=transposed)

@@ -39,6 +39,11 @@ def test_row_kernels_multiply(emulated: Emulated, machine: str, b: int) -> None:
     run(emulated, machine, b, "rows", (150, 270), 71, b, "bfloat16")
 
 
+@pytest.mark.parametrize(("b", "dtype"), [(64, "bfloat16"), (128, "float16"), (192, "bfloat16")])
+def test_warpgroup_kernels_multiply(emulated: Emulated, b: int, dtype: str) -> None:
+    run(emulated, "Hopper", b, "blocks", (700, 1100), 71, b, dtype)
+
+
 @pytest.mark.parametrize("machine", sorted(MACHINES))
 @pytest.mark.parametrize("b", [1, 4, 8, 12])
 def test_gathered_kernels_multiply(emulated: Emulated, machine: str, b: int) -> None:

@@ -15,7 +15,7 @@ from popsparse_planner.cuda_machine import CudaMachine, cuda_machine
 from popsparse_planner.cuda_plan import CudaPlan, kernels_for, plan_cuda
 from popsparse_planner.cuda_profile import load_gpu_profile
 from popsparse_planner.cuda_sampled import CELLS_AT_ONCE, NO_CELL, SAMPLED_SLOTS, cells_of, sampled_stream
-from popsparse_planner.cuda_streams import deal, element_side, element_stream, row_stream
+from popsparse_planner.cuda_streams import block_stream, deal, element_side, element_stream, row_stream
 from popsparse_planner.cuda_vectors import vector_stream
 
 HOPPER, AMPERE = cuda_machine((9, 0), 232448), cuda_machine((8, 6), 101376)
@@ -59,6 +59,21 @@ def test_row_stream_holds_every_value_once(pattern: BlockPattern, transposed: bo
             found[place] = offset * 16 + (inside.T if transposed else inside)
     assert np.array_equal(found, wanted)
     assert sorted(lists.rows[lists.rows >= 0]) == list(range(0, len(wanted), lists.side))
+
+
+@given(patterns((64, 128)), st.booleans())
+@settings(deadline=None, max_examples=10)
+def test_block_stream_gives_every_block_to_one_warpgroup(pattern: BlockPattern, transposed: bool) -> None:
+    lists = block_stream(pattern, 4, transposed=transposed)
+    found = set()
+    for group in range(lists.groups * 2):
+        part = lists.stream[lists.begins[group] : lists.begins[group + 1]].astype(np.int64)
+        assert np.all(np.diff((part[:, 0] & 0xFFFFFF) // 128) >= 0)
+        for word, offset in part.tolist():
+            found.add((int(lists.rows[group * 4 + (word >> 24)]), word & 0xFFFFFF, offset * 16))
+    wanted = dense_of(pattern, transposed=transposed)[::64, ::64]
+    assert found == {(r * 64, c * 64, wanted[r, c]) for r, c in np.argwhere(wanted >= 0).tolist()}
+    assert len(lists.stream) == len(found)
 
 
 @given(patterns((1, 2, 3, 4, 8, 12)), st.booleans())

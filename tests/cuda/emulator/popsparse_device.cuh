@@ -95,6 +95,9 @@ struct Bfloat16 {
   static void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     emulator::multiply(c, a, b0, b1, widen);
   }
+  static void multiplyGroup(float (&d)[8][4], const uint32_t (&a)[4], uint64_t x) {
+    emulator::multiplyGroup(d, a, x, widen);
+  }
   static uint32_t pack(float first, float second) {
     return rounded(first) | static_cast<uint32_t>(rounded(second)) << 16;
   }
@@ -117,6 +120,9 @@ struct Float16 {
   static void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     emulator::multiply(c, a, b0, b1, widen);
   }
+  static void multiplyGroup(float (&d)[8][4], const uint32_t (&a)[4], uint64_t x) {
+    emulator::multiplyGroup(d, a, x, widen);
+  }
   static uint32_t pack(float first, float second) {
     return bitsOf(first) | static_cast<uint32_t>(bitsOf(second)) << 16;
   }
@@ -134,6 +140,9 @@ private:
     return bits;
   }
 };
+
+inline void groupFence() {}
+inline void groupFinish() {}
 
 template <int count> inline void lowerRegisters() {}
 template <int count> inline void raiseRegisters() {}

@@ -117,10 +117,6 @@ Block &block() {
   return *self().block;
 }
 
-Warp &warp() {
-  return block().warps[self().thread.x / 32];
-}
-
 int lane() {
   return static_cast<int>(self().thread.x % 32);
 }
@@ -154,17 +150,18 @@ void fail(const std::string &message) {
   }
 }
 
-void meet(const char *operation, void *mine, const std::function<void(void **)> &together) {
-  Warp &here = warp();
+void meet(const char *operation, void *mine, const std::function<void(void **)> &together, unsigned size) {
+  const unsigned thread = self().thread.x;
+  Team &here = size == 32 ? block().warps[thread / 32] : block().groups[thread / size];
   if (here.waiting.empty()) {
     here.operation = operation;
   } else if (std::string(here.operation) != operation) {
-    fail(std::string("lanes of one warp are in ") + here.operation + " and in " + operation);
+    fail(std::string("threads of one warp are in ") + here.operation + " and in " + operation);
   }
-  here.lanes[lane()] = mine;
+  here.members[thread % size] = mine;
   here.waiting.push_back(&self());
-  if (here.waiting.size() == 32) {
-    together(here.lanes);
+  if (here.waiting.size() == size) {
+    together(here.members);
     for (Fiber *fiber : here.waiting) {
       fiber->ready = nullptr;
     }
@@ -227,6 +224,7 @@ std::string run(const Launch &launch, const std::function<void()> &body) {
       block.shared.assign(launch.sharedBytes, kPoison);
       block.written.assign(launch.sharedBytes, 0);
       block.warps.resize(static_cast<std::size_t>(threads + 31) / 32);
+      block.groups.resize(static_cast<std::size_t>(threads + 127) / 128);
       runBlock(block, threads);
       if (!scheduler.error.empty()) {
         return scheduler.error;

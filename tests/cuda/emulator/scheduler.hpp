@@ -29,10 +29,11 @@ using Copy = std::function<void()>;
 
 struct Fiber;
 
-struct Warp {
+// Threads that carry out an operation together: a warp or a warpgroup.
+struct Team {
   std::vector<Fiber *> waiting;
-  const char *operation = nullptr; // that its lanes are in together
-  void *lanes[32] = {};
+  const char *operation = nullptr;
+  void *members[128] = {};
 };
 
 // One block of threads with its shared memory.
@@ -40,7 +41,7 @@ struct Block {
   Index3 index;
   std::vector<uint8_t> shared, written;
   std::map<uint32_t, Barrier> barriers;
-  std::vector<Warp> warps;
+  std::vector<Team> warps, groups;
   std::vector<Fiber *> waiting; // in __syncthreads
   int threads = 0;
 };
@@ -58,7 +59,6 @@ struct Fiber {
 
 Fiber &self();
 Block &block();
-Warp &warp();
 int lane();
 
 // Leaves the fiber until `ready` holds.
@@ -73,8 +73,8 @@ void later(Copy copy);
 // Ends the launch with this message.
 [[noreturn]] void fail(const std::string &message);
 
-// The lanes of a warp meet here with their operands; the last to come runs `together` on all 32.
-void meet(const char *operation, void *mine, const std::function<void(void **)> &together);
+// The threads of a warp (size 32) or warpgroup (128) meet here with their operands; the last to come runs `together`.
+void meet(const char *operation, void *mine, const std::function<void(void **)> &together, unsigned size = 32);
 
 Barrier &barrierAt(uint32_t address);
 void endPhase(Barrier &barrier);
