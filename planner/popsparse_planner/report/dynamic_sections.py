@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from ..dynamic.evaluate import bucket_traffic
+from ..dynamic.frame import KEPT
 from ..dynamic.published_spills import Capacity, place_published
 from ..dynamic.simulate import Simulation, simulate, simulate_published
 from ..dynamic_plan import DynamicPlan
@@ -147,8 +148,9 @@ def dynamic_bytes(plan: DynamicPlan) -> Dict[str, int]:
         buckets = plan.tiles_used * plan.bucket_bytes * (grid.qn - 1)
     else:
         buckets = int(bucket_traffic(plan.frame, plan.layout, plan.target.tiles).received.sum())
+    moves = grid.qk > 1 or plan.draft is None or plan.draft.reduce_at != KEPT
     return {
         "x_slices": depth * grid.qk * grid.qm * columns * item,
         "value_slices": buckets,
-        "partials": rows * grid.qm * grid.qk * columns * (wide if grid.qk > 1 else item),
+        "partials": moves * rows * grid.qm * grid.qk * columns * (wide if grid.qk > 1 else item),
     }

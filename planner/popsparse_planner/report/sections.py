@@ -11,6 +11,7 @@ import numpy as np
 
 from ..cost import PARTS, Cost
 from ..dense import DensePlan
+from ..dynamic.frame import frame_partition
 from ..dynamic_plan import DynamicPlan
 from ..memory import ALWAYS_LIVE, Memory
 from ..partition import Partition
@@ -75,25 +76,25 @@ def _digest(content: bytes) -> str:
 
 def partition_fields(plan: Plan, facts: Facts) -> Dict[str, Any]:
     """The decision: parts per axis, tiles, balance, and a picture of the pattern coloured by tile."""
-    partition = plan.partition if isinstance(plan, StaticPlan) else None
+    partition, own = _partition_of(plan), isinstance(plan, StaticPlan)
     return {
         "grid": plan.grid._asdict(),
         "passes": facts.passes,
         "passes_over": "m" if isinstance(plan, DensePlan) else "n",
         "tiles_used": plan.tiles_used,
         "imbalance": plan.imbalance,
-        "values": None if partition is None else partition.values,
-        "reduce_at": _reduce_at(plan),
+        "values": None if partition is None or not own else partition.values,  # dynamic ones lie in buckets
+        "reduce_at": None if partition is None else partition.reduce_at,
         "homes": None if partition is None else partition.homes,
         "mask": None if facts.pattern is None else mask_picture(facts.pattern, partition),
     }
 
 
-def _reduce_at(plan: Plan) -> Optional[str]:
+def _partition_of(plan: Plan) -> Optional[Partition]:
+    """The partition of a sparse plan that this project can execute."""
     if isinstance(plan, DynamicPlan):
-        return None if plan.draft is None else plan.draft.reduce_at
-    partition = plan.partition if isinstance(plan, StaticPlan) else None
-    return None if partition is None else partition.reduce_at
+        return None if plan.draft is None else frame_partition(plan.frame, plan.draft.reduce_at)
+    return plan.partition if isinstance(plan, StaticPlan) else None
 
 
 def tile_fields(plan: Plan, facts: Facts) -> Dict[str, Any]:
