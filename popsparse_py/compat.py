@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Tuple
 
 import torch
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from popsparse_planner.errors import FormatError, PatternError, PlanError, ShapeError
@@ -37,7 +38,6 @@ __all__ = [
     "magnitude_prune",
 ]
 
-Tensor = torch.Tensor
 MODES = ("sparse_dense", "dense_sparse")
 
 

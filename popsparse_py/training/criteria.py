@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from popsparse_planner.errors import FormatError, PatternError
 
 from ..formats.blocks import grid_view
 from ..formats.prune import CRITERIA
-
-Tensor = torch.Tensor
 
 
 def check_criterion(criterion: str) -> str:

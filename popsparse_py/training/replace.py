@@ -7,6 +7,7 @@ from math import cos, pi
 from typing import Optional
 
 import torch
+from torch import Tensor
 
 from popsparse_planner.errors import PlanError
 from popsparse_planner.pattern import BlockPattern
@@ -14,8 +15,6 @@ from popsparse_planner.pattern import BlockPattern
 from ..nn import DynamicSparseLinear
 from .criteria import block_scores, check_criterion, check_finite, dense_block_scores, largest
 from .topology import TopologyTrainer, pattern_of, places_of
-
-Tensor = torch.Tensor
 
 
 class _Replacing(TopologyTrainer):

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional
 
 import torch
+from torch import Tensor
 
 from popsparse_planner.errors import ModelError, PlanError
 from popsparse_planner.pattern import BlockPattern
 
 from ..nn import DynamicSparseLinear
 
-Tensor = torch.Tensor
 Layers = Dict[str, DynamicSparseLinear]
 
 
