@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Dict, List, Optional
 
 from popsparse_planner.errors import PatternError
@@ -38,7 +39,13 @@ class StaticSparseLinear(BlockSparseLinear):
 
     @property
     def pattern(self) -> BlockPattern:
-        """Where the blocks lie."""
+        """Where the blocks lie: what the buffers say, which DistributedDataParallel takes from rank 0.
+
+        Buffers without content (device meta, `to_empty`) say nothing: then the pattern that the layer was built with.
+        """
+        if not self.row.is_meta:
+            with suppress(PatternError):
+                self._pattern = pattern_of(self.row, self.col, self._pattern.shape, self.block_size)
         return self._pattern
 
     def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *rest: Any) -> None:
@@ -53,7 +60,7 @@ class StaticSparseLinear(BlockSparseLinear):
 
     def _difference(self, row: Any, col: Any) -> str:
         """What is wrong with blocks at row, col for this layer, "" if they are its pattern."""
-        mine, b = self._pattern, self.block_size
+        mine, b = self.pattern, self.block_size
         try:
             theirs = pattern_of(row, col, mine.shape, b)
         except PatternError as error:

@@ -125,34 +125,33 @@ def test_traced_by_jit() -> None:
     assert_near(traced(x), model(x))
 
 
-def shared_net() -> Any:
-    """Both processes give the static layer the same pattern; the dynamic one and all values are drawn anew."""
-    model = Net()
-    model.first = ps.StaticSparseLinear(24, 30, pattern=ps.BlockPattern.random((30, 24), density=0.5, block_size=4))
-    return model
-
-
 def worker(rank: int, folder: str, state: Any, x: Any) -> None:
     """One of two processes, with every second row of x; writes its averaged gradients."""
     import torch.distributed as dist
 
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    model = shared_net()
-    if rank == 0:  # DistributedDataParallel hands out what rank 0 has, the pattern of the dynamic layer included
+    torch.manual_seed(rank)
+    model = Net()  # rank 1 draws other patterns: DistributedDataParallel hands out what rank 0 has, these included
+    if rank == 0:
         model.load_state_dict(state)
     parallel = torch.nn.parallel.DistributedDataParallel(model)
     for _ in range(2):
         model.zero_grad()
         parallel(x[rank::2]).square().mean().backward()
-    torch.save([p.grad for p in model.parameters()], os.path.join(folder, f"{rank}.pt"))
+    dense = [layer.to_linear().weight.detach() for layer in (model.first, model.last)]
+    torch.save([*(p.grad for p in model.parameters()), *dense], os.path.join(folder, f"{rank}.pt"))
     dist.destroy_process_group()
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
-    model, x = shared_net(), torch.randn(8, 24)
+    model, x = Net(), torch.randn(8, 24)
     model(x).square().mean().backward()
     torch.multiprocessing.spawn(worker, (str(tmp_path), model.state_dict(), x), nprocs=2)
     for rank in range(2):
-        for found, parameter in zip(torch.load(tmp_path / f"{rank}.pt"), model.parameters()):
-            assert_near(found, parameter.grad)
+        expected = [parameter.grad for parameter in model.parameters()]
+        expected += [layer.to_linear().weight for layer in (model.first, model.last)]
+        found = torch.load(tmp_path / f"{rank}.pt")
+        assert len(found) == len(expected)
+        for one, wanted in zip(found, expected):
+            assert_near(one, wanted)

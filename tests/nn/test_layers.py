@@ -177,6 +177,25 @@ def test_state_dict_of_another_pattern() -> None:
     torch.nn.Sequential(static).load_state_dict({f"0.{k}": v for k, v in static.state_dict().items()})
 
 
+def test_a_static_layer_says_what_its_buffers_say() -> None:
+    layer = layer_of(ps.StaticSparseLinear)
+    torch.manual_seed(5)
+    other = ps.StaticSparseLinear(44, 30, density=0.4, block_size=4)
+    with torch.no_grad():
+        layer.row.copy_(other.row)  # as DistributedDataParallel does on all ranks but the first
+        layer.col.copy_(other.col)
+    assert layer.pattern == other.pattern
+    x = torch.randn(3, 44)
+    assert_near(layer(x), product(layer, x))
+    layer.load_state_dict(other.state_dict())
+    assert torch.equal(layer(x), other(x))
+    empty = layer.to_empty(device="meta").to_empty(device="cpu")
+    empty.row.fill_(99)  # whatever the memory held
+    assert empty.pattern == other.pattern
+    empty.load_state_dict(other.state_dict())
+    assert torch.equal(empty(x), other(x))
+
+
 def test_damaged_state_dicts_are_refused() -> None:
     for layer_type in LAYERS:
         layer = layer_of(layer_type)
