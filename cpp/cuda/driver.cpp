@@ -21,6 +21,13 @@ struct LaunchConfiguration { // CUlaunchConfig
   unsigned attributeCount;
 };
 
+struct LaunchAttribute { // CUlaunchAttribute
+  int id;
+  char padding[4];
+  unsigned value[16];
+};
+constexpr int kClusterDimension = 4; // CUlaunchAttributeID
+
 struct Copy2d { // CUDA_MEMCPY2D
   std::size_t sourceX, sourceY;
   unsigned sourceType;
@@ -257,6 +264,11 @@ void Device::launch(std::uint64_t function, const Grid &grid, const Product &pro
   configuration.blockX = grid.threads;
   configuration.sharedBytes = grid.sharedBytes;
   configuration.stream = reinterpret_cast<void *>(stream);
+  LaunchAttribute cluster{kClusterDimension, {}, {1, grid.cluster, 1}};
+  if (grid.cluster > 1) {
+    configuration.attributes = &cluster;
+    configuration.attributeCount = 1;
+  }
   check(driver->launch(&configuration, reinterpret_cast<void *>(function), parameters, nullptr), "cuLaunchKernelEx");
 }
 

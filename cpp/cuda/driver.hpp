@@ -33,9 +33,9 @@ struct Product {
 };
 static_assert(sizeof(Product) == 192, "arguments.cuh");
 
-// Blocks of threads along x and y, threads of each, and their dynamic shared memory.
+// Blocks of threads along x and y, threads of each, their dynamic shared memory, and how many along y are a cluster.
 struct Grid {
-  unsigned x = 1, y = 1, threads = 32, sharedBytes = 0;
+  unsigned x = 1, y = 1, threads = 32, sharedBytes = 0, cluster = 1;
 };
 
 // How X is cut into boxes for copies by tensor maps; rows 0: without a map.

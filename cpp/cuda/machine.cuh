@@ -17,21 +17,21 @@ constexpr int kStages = 6; // 96 KB: fits the 99 KB of the smallest machines
 
 // sm_80 and later: copies by cp.async.
 struct Ampere {
-  static constexpr bool kTensorMaps = false;
+  static constexpr bool kTensorMaps = false, kClusters = false;
   static constexpr int kAccumulators = 64; // of a lane
   static constexpr int kProducerRegisters = 0, kConsumerRegisters = 0;
 };
 
 // sm_100, sm_120: copies by tensor maps, no registers moved.
 struct Blackwell {
-  static constexpr bool kTensorMaps = true;
+  static constexpr bool kTensorMaps = true, kClusters = false;
   static constexpr int kAccumulators = 64;
   static constexpr int kProducerRegisters = 0, kConsumerRegisters = 0;
 };
 
-// sm_90a: copies by tensor maps, registers of the producers given to the consumers.
+// sm_90a: copies by tensor maps to all blocks of a cluster, registers of the producers given to the consumers.
 struct Hopper {
-  static constexpr bool kTensorMaps = true;
+  static constexpr bool kTensorMaps = true, kClusters = true;
   static constexpr int kAccumulators = 128;
   static constexpr int kProducerRegisters = 24, kConsumerRegisters = 240;
 };

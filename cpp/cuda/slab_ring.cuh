@@ -1,4 +1,5 @@
-// A ring of slabs of X in shared memory: one warpgroup fills it, eight warps read it, each at its own pace.
+// A ring of slabs of X in shared memory: one warpgroup fills it, eight warps read it, each at its own pace. The blocks
+// of a cluster have the same columns: each copies its share of a slab to all of them.
 #ifndef POPSPARSE_PY_CUDA_SLAB_RING_CUH
 #define POPSPARSE_PY_CUDA_SLAB_RING_CUH
 
@@ -18,18 +19,29 @@ public:
   static constexpr int kBytes = kStages * (kSlabBytes + 16);
 
   POPSPARSE_DEVICE explicit SlabRing(const Product &product)
-      : base(sharedAddress(sharedMemory())), slabs((product.k + kSlabRows - 1) / kSlabRows), current(-1) {}
+      : base(sharedAddress(sharedMemory())), slabs((product.k + kSlabRows - 1) / kSlabRows), current(-1),
+        cluster(Machine::kClusters ? clusterSize() : 1) {}
 
   // Called by every thread before anything else.
   POPSPARSE_DEVICE void prepare() {
     if (threadIdx.x == 0) {
       for (int stage = 0; stage < kStages; ++stage) {
         barrierInit(full(stage), Machine::kTensorMaps ? 1 : kProducerWarps * kLanes);
-        barrierInit(empty(stage), kConsumerWarps);
+        barrierInit(empty(stage), static_cast<uint32_t>(kConsumerWarps * cluster));
       }
       barrierInitFence();
     }
-    __syncthreads();
+    together();
+  }
+
+  // Waits for every thread of the block, and of its cluster: at the start for the barriers, at the end because copies
+  // and arrivals of others reach into this block's memory.
+  POPSPARSE_DEVICE void together() {
+    if constexpr (Machine::kClusters) {
+      clusterSync();
+    } else {
+      __syncthreads();
+    }
   }
 
   // Fills the ring with the slabs of columns [column, column + kSlabColumns): called by the producers.
@@ -45,7 +57,7 @@ public:
       }
       if constexpr (Machine::kTensorMaps) {
         barrierExpect(full(stage), kSlabBytes);
-        tensorCopy(memory(stage), &product.xMap, column, slab * kSlabRows, full(stage));
+        copyShare(product, column, slab * kSlabRows, stage);
       } else {
         copySlab(product, column, slab * kSlabRows, memory(stage), thread);
         asyncCopyArrive(full(stage));
@@ -57,10 +69,7 @@ public:
   POPSPARSE_DEVICE uint32_t reach(int slab) {
     while (current < slab) {
       if (current >= 0) {
-        __syncwarp();
-        if (threadIdx.x % kLanes == 0) {
-          barrierArrive(empty(current % kStages));
-        }
+        release(current % kStages);
       }
       ++current;
       barrierWait(full(current % kStages), static_cast<uint32_t>(current / kStages) & 1);
@@ -78,6 +87,30 @@ private:
   }
   POPSPARSE_DEVICE uint32_t empty(int stage) const { return full(stage) + 8; }
 
+  // This block's share of a slab, to every block of the cluster.
+  POPSPARSE_DEVICE void copyShare(const Product &product, int column, int row, int stage) {
+    if constexpr (Machine::kClusters) {
+      const int rows = kSlabRows / cluster, first = rows * clusterRank();
+      const uint32_t to = memory(stage) + static_cast<uint32_t>(first * 128);
+      tensorCopyToAll(to, &product.xMap, column, row + first, full(stage), static_cast<uint16_t>((1 << cluster) - 1));
+    } else {
+      tensorCopy(memory(stage), &product.xMap, column, row, full(stage));
+    }
+  }
+
+  // Tells every block that copies here that this warp has read a stage.
+  POPSPARSE_DEVICE void release(int stage) {
+    __syncwarp();
+    const int lane = static_cast<int>(threadIdx.x) % kLanes;
+    if (lane < cluster) {
+      if constexpr (Machine::kClusters) {
+        barrierArriveAt(empty(stage), lane);
+      } else {
+        barrierArrive(empty(stage));
+      }
+    }
+  }
+
   // A slab by copies of 16 bytes, zeros beyond the edges of X.
   static POPSPARSE_DEVICE void copySlab(const Product &product, int column, int row, uint32_t to, int thread) {
     constexpr int kChunks = kSlabColumns / 8;
@@ -92,7 +125,7 @@ private:
   }
 
   uint32_t base;
-  int slabs, current;
+  int slabs, current, cluster;
 };
 
 // Producers fill the ring; the consumers each run consume(ring, warp, first column).
@@ -107,6 +140,9 @@ POPSPARSE_DEVICE void overSlabs(const Product &product, const Consume &consume) 
   } else {
     raiseRegisters<Machine::kConsumerRegisters>();
     consume(ring, warp, column);
+  }
+  if constexpr (Machine::kClusters) {
+    ring.together();
   }
 }
 

@@ -115,7 +115,7 @@ def row_count(
     flops = 2.0 * values * tiles * SLAB_COLUMNS
     return CudaCount(
         memory_bytes=operand_bytes(shape, n, values, "bfloat16") + stream,
-        l2_bytes=fill + tiles * (2.0 * values + stream),
+        l2_bytes=fill / machine.cluster(groups) + tiles * (2.0 * values + stream),
         shared_bytes=fill + reads,
         mma_flops=0.0 if by_groups else flops,
         fma_flops=0.0,
@@ -123,14 +123,14 @@ def row_count(
     )
 
 
-def vector_count(stream: VectorStream, shape: Tuple[int, int], n: int) -> CudaCount:
+def vector_count(stream: VectorStream, shape: Tuple[int, int], n: int, machine: CudaMachine) -> CudaCount:
     """The gathered kernel (cpp/cuda/vectors.cuh)."""
     tiles = -(-n // SLAB_COLUMNS)
     fill = 2.0 * stream.groups * tiles * (-(-shape[1] // SLAB_ROWS) * SLAB_ROWS) * SLAB_COLUMNS
     step_bytes = 2 * STEP_VALUES + 16 + 4
     return CudaCount(
         memory_bytes=operand_bytes(shape, n, 0, "bfloat16") + stream.steps * step_bytes,
-        l2_bytes=fill + float(tiles) * stream.steps * step_bytes,
+        l2_bytes=fill / machine.cluster(stream.groups) + float(tiles) * stream.steps * step_bytes,
         shared_bytes=fill + float(tiles) * stream.steps * 16 * SLAB_COLUMNS * 2,
         mma_flops=2.0 * stream.steps * STEP_VALUES * tiles * SLAB_COLUMNS,
         fma_flops=0.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Tuple
 
@@ -14,6 +15,7 @@ SLAB_ROWS = 128
 SLAB_COLUMNS = 64
 RING_BYTES = 6 * (SLAB_ROWS * SLAB_COLUMNS * 2 + 16)
 BLOCK_SIDE, GROUP_WARPS = 64, 4  # of the kernel that multiplies by warpgroups
+MOST_CLUSTER = 4
 VECTOR_ROWS, VECTOR_DEPTH = 8, 16  # rows of W and of X that a step of the gathered kernel multiplies
 
 
@@ -38,6 +40,10 @@ class CudaMachine:
     def has_groups(self) -> bool:
         """Whether four warps can multiply together (WGMMA), in blocks of 64."""
         return self.name == "Hopper"
+
+    def cluster(self, groups: int) -> int:
+        """Blocks of threads, of so many along Y's rows, that copy X for one another."""
+        return math.gcd(groups, MOST_CLUSTER) if self.name == "Hopper" else 1
 
     @property
     def block_slots(self) -> int:

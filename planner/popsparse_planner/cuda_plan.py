@@ -204,7 +204,7 @@ def _count(
     if name in ("rows", "blocks"):
         return row_count(pattern, shape, n, machine, by_groups=name == "blocks")
     if name == "vectors":
-        return vector_count(vector_stream(pattern, machine.vector_slots, transposed=transposed), shape, n)
+        return vector_count(vector_stream(pattern, machine.vector_slots, transposed=transposed), shape, n, machine)
     if name == "elements":
         return element_count(pattern, shape, n, dtype)
     columns = decode_columns(n)

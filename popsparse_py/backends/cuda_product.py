@@ -95,10 +95,12 @@ class CudaProduct:
         turned = "transposed_" if self.plan.transposed else ""
         return f"{kernel}_{turned}{self.plan.dtype}"
 
-    def _boxes(self) -> Tuple[int, int, bool]:
+    def _boxes(self, groups: int) -> Tuple[int, int, bool, int]:
+        """Boxes of X that a block copies to all of its cluster, and blocks of a cluster."""
         if not self.device.machine.tensor_maps:
-            return (0, 0, False)
-        return (SLAB_ROWS, SLAB_COLUMNS, self.plan.dtype == "bfloat16")
+            return (0, 0, False, 1)
+        cluster = self.device.machine.cluster(groups)
+        return (SLAB_ROWS // cluster, SLAB_COLUMNS, self.plan.dtype == "bfloat16", cluster)
 
     def _start_rows(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         machine = self.device.machine
@@ -119,10 +121,12 @@ class CudaProduct:
         return self._ring(f"vectors_{self.plan.dtype}", lists.groups, rest)
 
     def _ring(self, name: str, groups: int, rest: List[int]) -> Callable[[Operands, int, Scratch], None]:
+        boxes = self._boxes(groups)
+
         def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
             grid = (-(-operands.n // SLAB_COLUMNS), groups, RING_THREADS, RING_BYTES)
             product = operands.product(self._values, self.plan.shape)
-            self.device.launch(name, grid, product, rest, boxes=self._boxes(), stream=stream)
+            self.device.launch(name, grid, product, rest, boxes=boxes, stream=stream)
 
         return enqueue
 

@@ -18,7 +18,9 @@ FAULTS = {
         "      if (current < 0) barrierWait(full(",
     ),
     "overwrites what is still read": ("slab_ring.cuh", "if (slab >= kStages)", "if (slab > 100)"),
-    "gives back half of the slabs": ("slab_ring.cuh", "x % kLanes == 0) {", "x % kLanes == 0 && current % 2) {"),
+    "gives back half of the slabs": ("slab_ring.cuh", "if (lane < cluster) {", "if (lane < cluster && current % 2) {"),
+    "gives back to its own block only": ("slab_ring.cuh", "empty(stage), lane)", "empty(stage), clusterRank())"),
+    "ends while others still copy to it": ("slab_ring.cuh", "    ring.together();\n", ""),
     "stores beyond the edge of Y": ("epilogue.cuh", " || column >= product.n", ""),
     "rows of X in another order": ("rows.cuh", "2 * (row / 8 ^ pair / 2)", "2 * (row / 8)"),
 }
@@ -57,7 +59,7 @@ def planted(fault: str, folder: Path, emulator: Path) -> Path:
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_planted_fault_is_found(fault: str, tmp_path: Path, emulated: Emulated) -> None:
     faulty = Emulated(planted(fault, tmp_path, Path(emulated.library).parent))
-    made = case((150, 1400), 40, 16, "float16", seed=1)
+    made = case((1020, 1400), 40, 16, "float16", density=0.05, seed=1)  # two blocks of threads, a cluster
     with pytest.raises((PopsparseError, AssertionError)):
         for seed in range(1, 9):
             backend = faulty.backend("Hopper", seed)

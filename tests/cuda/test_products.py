@@ -39,6 +39,18 @@ def test_row_kernels_multiply(emulated: Emulated, machine: str, b: int) -> None:
     run(emulated, machine, b, "rows", (150, 270), 71, b, "bfloat16")
 
 
+@pytest.mark.parametrize(("kernel", "b"), [("rows", 16), ("vectors", 8), ("blocks", 64)])
+@pytest.mark.parametrize(("m", "cluster"), [(1024, 2), (1500, 1), (2000, 4)])
+def test_clusters_copy_x_for_one_another(emulated: Emulated, kernel: str, b: int, m: int, cluster: int) -> None:
+    made = case((m, 1000), 20, b, "float16", density=0.03, seed=cluster)
+    backend = emulated.backend("Hopper", cluster)
+    plan = plan_cuda(made.a.pattern, 20, dtype="float16", machine=backend.device.machine, kernel=kernel)
+    assert backend.device.machine.cluster(-(-m // 512)) == cluster
+    ready = backend.compile(plan)
+    ready.load(made.a)
+    assert_product(ready.multiply(made.x), made.dense, made.x, "float16")
+
+
 @pytest.mark.parametrize(("b", "dtype"), [(64, "bfloat16"), (128, "float16"), (192, "bfloat16")])
 def test_warpgroup_kernels_multiply(emulated: Emulated, b: int, dtype: str) -> None:
     run(emulated, "Hopper", b, "blocks", (700, 1100), 71, b, dtype)

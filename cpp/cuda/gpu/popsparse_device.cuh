@@ -79,6 +79,39 @@ POPSPARSE_DEVICE void tensorCopy(uint32_t to, const TensorMap *map, int column, 
       : "memory");
 }
 
+// The same box to the same place of every block of the cluster whose bit is set, counted at the barrier of each.
+POPSPARSE_DEVICE void tensorCopyToAll(uint32_t to, const TensorMap *map, int column, int row, uint32_t barrier,
+                                      uint16_t blocks) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
+               "[%1, {%2, %3}], [%4], %5;" ::"r"(to),
+               "l"(map), "r"(column), "r"(row), "r"(barrier), "h"(blocks)
+               : "memory");
+}
+
+// Arrives at the barrier of this address in another block of the cluster.
+POPSPARSE_DEVICE void barrierArriveAt(uint32_t barrier, int rank) {
+  asm volatile("{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, %0, %1;\n"
+               "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n}" ::"r"(barrier),
+               "r"(rank)
+               : "memory");
+}
+
+// Blocks of the cluster, 1 without one, and which of them this is.
+POPSPARSE_DEVICE int clusterSize() {
+  int found;
+  asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(found));
+  return found;
+}
+POPSPARSE_DEVICE int clusterRank() {
+  int found;
+  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(found));
+  return found;
+}
+
+// Waits for every thread of the cluster.
+POPSPARSE_DEVICE void clusterSync() {
+  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
+}
 #else // never called: Machine::kTensorMaps is false there
 POPSPARSE_DEVICE void barrierInitFence() {}
 POPSPARSE_DEVICE void barrierExpect(uint32_t, uint32_t) {
@@ -87,6 +120,19 @@ POPSPARSE_DEVICE void barrierExpect(uint32_t, uint32_t) {
 POPSPARSE_DEVICE void tensorCopy(uint32_t, const TensorMap *, int, int, uint32_t) {
   __trap();
 }
+POPSPARSE_DEVICE void tensorCopyToAll(uint32_t, const TensorMap *, int, int, uint32_t, uint16_t) {
+  __trap();
+}
+POPSPARSE_DEVICE void barrierArriveAt(uint32_t, int) {
+  __trap();
+}
+POPSPARSE_DEVICE int clusterSize() {
+  return 1;
+}
+POPSPARSE_DEVICE int clusterRank() {
+  return 0;
+}
+POPSPARSE_DEVICE void clusterSync() {}
 
 POPSPARSE_DEVICE void barrierWait(uint32_t barrier, uint32_t parity) {
   asm volatile("{\n.reg .pred over;\nagain:\nmbarrier.test_wait.parity.shared::cta.b64 over, [%0], %1;\n"

@@ -41,6 +41,12 @@ struct LaunchConfiguration { // CUlaunchConfig
   unsigned attributeCount;
 };
 
+struct LaunchAttribute { // CUlaunchAttribute
+  int id;
+  char padding[4];
+  unsigned value[16];
+};
+
 struct Copy2d { // CUDA_MEMCPY2D
   std::size_t sourceX, sourceY;
   unsigned sourceType;
@@ -242,6 +248,13 @@ int cuLaunchKernelEx(const LaunchConfiguration *configuration, const void *funct
   launch.grid = {configuration->gridX, configuration->gridY, configuration->gridZ};
   launch.threads = {configuration->blockX, 1, 1};
   launch.sharedBytes = configuration->sharedBytes;
+  const auto *attribute = static_cast<const LaunchAttribute *>(configuration->attributes);
+  if (configuration->attributeCount == 1 && attribute->id == 4) { // CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+    launch.cluster = attribute->value[1];
+  }
+  if (launch.grid.y % launch.cluster != 0) {
+    return kInvalidValue;
+  }
   launch.seed = state.seed == 0 ? 0 : state.seed + static_cast<uint32_t>(state.launches);
   ++state.launches;
   emulator::currentGrid() = launch.grid;

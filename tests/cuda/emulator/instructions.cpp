@@ -54,6 +54,21 @@ void multiplyTogether(void **lanes) {
   }
 }
 
+// A box in shared memory under the 128-byte swizzle, zeros beyond the edges of the matrix.
+void fillBox(const BoxMap &box, int column, int row, uint8_t *shared) {
+  for (int r = 0; r < box.boxRows; ++r) {
+    for (int c = 0; c < box.boxColumns; ++c) {
+      const int byte = c * box.elementBytes;
+      uint8_t *place = shared + r * 128 + ((byte / 16) ^ (r & 7)) * 16 + byte % 16;
+      const bool inside = row + r >= 0 && row + r < box.rows && column + c >= 0 && column + c < box.columns;
+      const uint8_t *from = box.base + (row + r) * box.pitchBytes + (column + c) * box.elementBytes;
+      for (int i = 0; i < box.elementBytes; ++i) {
+        place[i] = inside ? from[i] : uint8_t{0};
+      }
+    }
+  }
+}
+
 struct GroupMultiply {
   float (*d)[4];
   const uint32_t *a;
@@ -119,12 +134,14 @@ Index3 &currentGrid() {
   return grid;
 }
 
-void meetBlock() {
-  Block &here = block();
-  here.waiting.push_back(&self());
-  if (static_cast<int>(here.waiting.size()) == here.threads) {
+namespace {
+
+// Waits until `count` fibers stand in `waiting`.
+void meetAll(std::vector<Fiber *> &waiting, std::size_t count) {
+  waiting.push_back(&self());
+  if (waiting.size() == count) {
     std::vector<Fiber *> all;
-    all.swap(here.waiting);
+    all.swap(waiting);
     for (Fiber *fiber : all) {
       fiber->ready = nullptr;
     }
@@ -132,6 +149,25 @@ void meetBlock() {
   }
   self().ready = [] { return false; };
   leave();
+}
+
+} // namespace
+
+void meetBlock() {
+  meetAll(block().waiting, static_cast<std::size_t>(block().threads));
+}
+
+void meetCluster() {
+  const auto &cluster = *block().cluster;
+  meetAll(cluster[0]->waitingCluster, cluster.size() * static_cast<std::size_t>(block().threads));
+}
+
+Block &blockOfCluster(int rank) {
+  Block &there = *block().cluster->at(static_cast<std::size_t>(rank));
+  if (there.ended == there.threads) {
+    fail("access to the memory of a block that has ended");
+  }
+  return there;
 }
 
 void arrive(Barrier &barrier, long bytes) {
@@ -143,7 +179,7 @@ void arrive(Barrier &barrier, long bytes) {
   endPhase(barrier);
 }
 
-void copyBox(uint32_t to, const uint8_t *map, int column, int row, uint32_t barrier) {
+void copyBox(uint32_t to, const uint8_t *map, int column, int row, uint32_t barrier, uint32_t blocks) {
   BoxMap box;
   std::memcpy(&box, map, sizeof box);
   const uint32_t rowBytes = static_cast<uint32_t>(box.boxColumns * box.elementBytes);
@@ -151,23 +187,19 @@ void copyBox(uint32_t to, const uint8_t *map, int column, int row, uint32_t barr
     fail("a box with a 128-byte swizzle must be 128 bytes wide and begin at a multiple of 1024");
   }
   const uint32_t bytes = rowBytes * static_cast<uint32_t>(box.boxRows);
-  uint8_t *shared = writeShared(to, bytes);
-  Barrier *done = &barrierAt(barrier);
-  later([=] {
-    for (int r = 0; r < box.boxRows; ++r) {
-      for (int c = 0; c < box.boxColumns; ++c) {
-        const int byte = c * box.elementBytes;
-        uint8_t *place = shared + r * 128 + ((byte / 16) ^ (r & 7)) * 16 + byte % 16;
-        const bool inside = row + r >= 0 && row + r < box.rows && column + c >= 0 && column + c < box.columns;
-        const uint8_t *from = box.base + (row + r) * box.pitchBytes + (column + c) * box.elementBytes;
-        for (int i = 0; i < box.elementBytes; ++i) {
-          place[i] = inside ? from[i] : uint8_t{0};
-        }
-      }
+  for (int rank = 0; rank < static_cast<int>(block().cluster->size()); ++rank) {
+    if (blocks == 0 ? rank != block().rank : (blocks >> rank & 1) == 0) {
+      continue;
     }
-    done->bytes -= static_cast<long>(bytes);
-    endPhase(*done);
-  });
+    Block &there = blockOfCluster(rank);
+    uint8_t *shared = writeShared(to, bytes, there);
+    Barrier *done = &barrierAt(barrier, there);
+    later([=] {
+      fillBox(box, column, row, shared);
+      done->bytes -= static_cast<long>(bytes);
+      endPhase(*done);
+    });
+  }
 }
 
 void copy16(uint32_t to, const void *from, uint32_t bytes) {

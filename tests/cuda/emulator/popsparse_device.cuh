@@ -65,6 +65,22 @@ inline void barrierWait(uint32_t address, uint32_t parity) {
 inline void tensorCopy(uint32_t to, const TensorMap *map, int column, int row, uint32_t barrier) {
   emulator::copyBox(to, map->bytes, column, row, barrier);
 }
+inline void tensorCopyToAll(uint32_t to, const TensorMap *map, int column, int row, uint32_t barrier, uint16_t blocks) {
+  emulator::copyBox(to, map->bytes, column, row, barrier, blocks);
+}
+inline void barrierArriveAt(uint32_t address, int rank) {
+  emulator::Block &there = emulator::blockOfCluster(rank);
+  emulator::arrive(emulator::barrierAt(address, there), 0);
+}
+inline int clusterSize() {
+  return static_cast<int>(emulator::block().cluster->size());
+}
+inline int clusterRank() {
+  return emulator::block().rank;
+}
+inline void clusterSync() {
+  emulator::meetCluster();
+}
 inline void asyncCopy(uint32_t to, const void *from, uint32_t bytes) {
   emulator::copy16(to, from, bytes);
 }

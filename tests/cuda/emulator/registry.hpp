@@ -24,6 +24,10 @@ const Kernel *findKernel(const std::string &name);
 Index3 &currentGrid();
 
 void meetBlock();
+void meetCluster();
+
+// A block of this cluster, which must not have ended.
+Block &blockOfCluster(int rank);
 
 // An arrival, with `bytes` more to come in this phase.
 void arrive(Barrier &barrier, long bytes);
@@ -35,7 +39,8 @@ struct BoxMap {
   int32_t boxColumns, boxRows, elementBytes;
 };
 
-void copyBox(uint32_t to, const uint8_t *map, int column, int row, uint32_t barrier);
+// blocks: bits of those of the cluster that get it, 0: this one.
+void copyBox(uint32_t to, const uint8_t *map, int column, int row, uint32_t barrier, uint32_t blocks = 0);
 
 void copy16(uint32_t to, const void *from, uint32_t bytes);
 void arriveAfterCopies(Barrier &barrier);

@@ -28,6 +28,7 @@ Scheduler scheduler;
 void enter() {
   (*scheduler.body)();
   scheduler.running->done = true;
+  ++scheduler.running->block->ended;
   swapcontext(&scheduler.running->context, &scheduler.main);
 }
 
@@ -46,17 +47,20 @@ void carryOutOne() {
   copy();
 }
 
-void makeFibers(Block &block, int threads) {
+void makeFibers(const std::vector<Block *> &cluster) {
   scheduler.fibers.clear();
-  scheduler.stacks.resize(static_cast<std::size_t>(threads));
-  for (int t = 0; t < threads; ++t) {
-    auto fiber = std::make_unique<Fiber>();
-    fiber->block = &block;
-    fiber->thread.x = static_cast<unsigned>(t);
-    auto &stack = scheduler.stacks[static_cast<std::size_t>(t)];
-    stack.resize(kStackBytes);
-    start(*fiber, stack);
-    scheduler.fibers.push_back(std::move(fiber));
+  for (Block *block : cluster) {
+    for (int t = 0; t < block->threads; ++t) {
+      auto fiber = std::make_unique<Fiber>();
+      fiber->block = block;
+      fiber->thread.x = static_cast<unsigned>(t);
+      scheduler.fibers.push_back(std::move(fiber));
+    }
+  }
+  scheduler.stacks.resize(std::max(scheduler.stacks.size(), scheduler.fibers.size()));
+  for (std::size_t i = 0; i < scheduler.fibers.size(); ++i) {
+    scheduler.stacks[i].resize(kStackBytes);
+    start(*scheduler.fibers[i], scheduler.stacks[i]);
   }
 }
 
@@ -81,8 +85,8 @@ int runOnce(std::vector<Fiber *> &order) {
   return ran;
 }
 
-void runBlock(Block &block, int threads) {
-  makeFibers(block, threads);
+void runCluster(const std::vector<Block *> &cluster) {
+  makeFibers(cluster);
   std::vector<Fiber *> order;
   for (const auto &fiber : scheduler.fibers) {
     order.push_back(fiber.get());
@@ -173,8 +177,12 @@ void meet(const char *operation, void *mine, const std::function<void(void **)> 
 }
 
 Barrier &barrierAt(uint32_t address) {
-  const auto found = block().barriers.find(address);
-  if (found == block().barriers.end()) {
+  return barrierAt(address, block());
+}
+
+Barrier &barrierAt(uint32_t address, Block &there) {
+  const auto found = there.barriers.find(address);
+  if (found == there.barriers.end()) {
     fail("no barrier was initialised at " + std::to_string(address));
   }
   return found->second;
@@ -201,7 +209,10 @@ const uint8_t *readShared(uint32_t address, uint32_t bytes) {
 }
 
 uint8_t *writeShared(uint32_t address, uint32_t bytes) {
-  Block &here = block();
+  return writeShared(address, bytes, block());
+}
+
+uint8_t *writeShared(uint32_t address, uint32_t bytes, Block &here) {
   if (address + bytes > here.shared.size()) {
     fail("write beyond shared memory at " + std::to_string(address));
   }
@@ -216,16 +227,23 @@ std::string run(const Launch &launch, const std::function<void()> &body) {
   scheduler.random.seed(launch.seed);
   scheduler.shuffled = launch.seed != 0;
   scheduler.body = &body;
-  for (unsigned y = 0; y < launch.grid.y; ++y) {
+  for (unsigned y = 0; y < launch.grid.y; y += launch.cluster) {
     for (unsigned x = 0; x < launch.grid.x; ++x) {
-      Block block;
-      block.index = {x, y, 0};
-      block.threads = threads;
-      block.shared.assign(launch.sharedBytes, kPoison);
-      block.written.assign(launch.sharedBytes, 0);
-      block.warps.resize(static_cast<std::size_t>(threads + 31) / 32);
-      block.groups.resize(static_cast<std::size_t>(threads + 127) / 128);
-      runBlock(block, threads);
+      std::vector<Block> blocks(launch.cluster);
+      std::vector<Block *> cluster;
+      for (unsigned rank = 0; rank < launch.cluster; ++rank) {
+        Block &block = blocks[rank];
+        block.index = {x, y + rank, 0};
+        block.threads = threads;
+        block.rank = static_cast<int>(rank);
+        block.cluster = &cluster;
+        block.shared.assign(launch.sharedBytes, kPoison);
+        block.written.assign(launch.sharedBytes, 0);
+        block.warps.resize(static_cast<std::size_t>(threads + 31) / 32);
+        block.groups.resize(static_cast<std::size_t>(threads + 127) / 128);
+        cluster.push_back(&block);
+      }
+      runCluster(cluster);
       if (!scheduler.error.empty()) {
         return scheduler.error;
       }

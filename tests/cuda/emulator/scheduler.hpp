@@ -42,8 +42,10 @@ struct Block {
   std::vector<uint8_t> shared, written;
   std::map<uint32_t, Barrier> barriers;
   std::vector<Team> warps, groups;
-  std::vector<Fiber *> waiting; // in __syncthreads
-  int threads = 0;
+  std::vector<Fiber *> waiting;        // in __syncthreads
+  std::vector<Fiber *> waitingCluster; // in the first block of a cluster, for all of it
+  std::vector<Block *> *cluster = nullptr;
+  int rank = 0, threads = 0, ended = 0; // threads that have ended
 };
 
 struct Fiber {
@@ -77,16 +79,19 @@ void later(Copy copy);
 void meet(const char *operation, void *mine, const std::function<void(void **)> &together, unsigned size = 32);
 
 Barrier &barrierAt(uint32_t address);
+Barrier &barrierAt(uint32_t address, Block &there);
 void endPhase(Barrier &barrier);
 
 // `bytes` of shared memory; reading what nobody wrote, and any access beyond the block's memory, is an error.
 const uint8_t *readShared(uint32_t address, uint32_t bytes);
 uint8_t *writeShared(uint32_t address, uint32_t bytes);
+uint8_t *writeShared(uint32_t address, uint32_t bytes, Block &there);
 
 struct Launch {
   Index3 grid, threads;
   uint32_t sharedBytes = 0;
-  uint32_t seed = 0; // 0: fibers in their order, copies at once
+  unsigned cluster = 1; // blocks along y
+  uint32_t seed = 0;    // 0: fibers in their order, copies at once
 };
 
 // Runs `body` in every thread of the grid, block after block; the message of the first error, "" if all went well.
