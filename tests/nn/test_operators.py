@@ -1,5 +1,6 @@
 """popsparse::linear, ::linear_transposed, ::sampled: products, gradients, and what torch asks of an operator."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -184,6 +185,31 @@ def test_a_pattern_is_read_once() -> None:
     assert kept_pattern(row, col, nnz, (8, 12), 4) is kept
     col.copy_(col.clone())  # the same numbers written again, as DistributedDataParallel does with buffers
     assert kept_pattern(row, col, nnz, (8, 12), 4) is kept
+
+
+def test_what_is_kept_goes_with_the_index_tensors() -> None:
+    from popsparse_py.torch_ops import kept
+
+    _, x, values, _, (row, col, nnz) = inputs(4, (8, 12), torch.float32)
+    linear(x, values, None, row, col, nnz, (8, 12))
+    key = id(col)
+    assert kept._entries[key].col() is col
+    del col
+    assert key not in kept._entries
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_threads_share_a_pattern(constant: bool) -> None:
+    _, x, values, _, places = inputs(4, (70, 90), torch.float32, n=40)
+    several = [(values * scale).requires_grad_(not constant) for scale in (1, 2, 4, 8)]
+    expected = linear(x, values, None, *places, (70, 90))
+
+    def work(which: int) -> bool:
+        products = (linear(x, several[which], None, *places, (70, 90)) for _ in range(60))
+        return all(torch.equal(y, 2**which * expected) for y in products)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, [0, 1, 2, 3, 3, 0]))
 
 
 def test_views_that_torch_negates_when_it_reads_them() -> None:
