@@ -1,7 +1,8 @@
 """Measured plans, and the file that keeps them: whatever happens to it, a plan comes out."""
 
 import json
-import multiprocessing
+import subprocess
+import sys
 import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -109,25 +110,24 @@ def test_folder_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None:
         cache.put("key", {"value": 1})
 
 
-def put_many(path: str, first: int) -> None:
-    for i in range(first, first + 20):
-        TuningCache(Path(path)).put(str(i), {"value": i})
+PUT_MANY = """
+import sys
+from pathlib import Path
+from popsparse_py.tuning_cache import TuningCache
+for i in range(int(sys.argv[2]), int(sys.argv[2]) + 20):
+    TuningCache(Path(sys.argv[1])).put(str(i), {"value": i})
+"""
 
 
 def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     pytest.importorskip("fcntl", reason="this system has no flock")
     path = str(tmp_path / "tuning.json")
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=put_many, args=(path, 100 * i)) for i in range(2)]
-    for worker in workers:
-        worker.start()
-    put_many(path, 500)
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+    starts = (0, 100, 500)
+    workers = [subprocess.Popen([sys.executable, "-c", PUT_MANY, path, str(start)]) for start in starts]
+    assert [worker.wait(120) for worker in workers] == [0, 0, 0]
     found = TuningCache(Path(path))
-    assert [found.get(str(i)) for s in (0, 100, 500) for i in range(s, s + 20)] == [
-        {"value": i} for s in (0, 100, 500) for i in range(s, s + 20)
+    assert [found.get(str(i)) for s in starts for i in range(s, s + 20)] == [
+        {"value": i} for s in starts for i in range(s, s + 20)
     ]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["tuning.json", "tuning.json.lock"]
 
