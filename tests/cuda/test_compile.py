@@ -23,6 +23,7 @@ MOST_REGISTERS = {
     "reduce": 64,
     "gather": 40,
 }
+OLDEST_NVCC = (12, 8)
 KERNELS_OF_A_MACHINE = {"Ampere": 31, "Blackwell": 31, "Hopper": 35}
 
 
@@ -64,6 +65,10 @@ def cubins() -> Dict[str, Path]:
     nvcc = find_nvcc()
     if nvcc is None:
         pytest.skip("nvcc is not installed: the kernels are not compiled here")
+    says = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
+    release = re.search(r"release (\d+)\.(\d+)", says)
+    if release is None or (int(release.group(1)), int(release.group(2))) < OLDEST_NVCC:
+        pytest.skip(f"{nvcc} is older than 12.8 and does not know sm_120: the kernels are not compiled here")
     folder = build_folder()
     with locked(folder), ThreadPoolExecutor(2) as pool:
         return dict(zip(ARCHITECTURES, pool.map(lambda arch: compiled(nvcc, folder, arch), ARCHITECTURES)))
