@@ -11,5 +11,6 @@ IDEAS: Dict[str, str] = {
     "whole rows": "tiles take whole rows, packed by their cycles, so that fewer rows are shared",
     "homes by parts": "X lives with the part of n that takes it, Y on the tiles that sum it: no sum moves home",
     "paired tiles": "two neighbours take the same slices of X in one stream of twice the rate",
+    "merged blocks": "neighbouring blocks multiplied as one larger block, with zeros between, where that is faster",
     "place of sums": "partials summed where Y lives or where they are made, whichever is cheaper",
 }

@@ -82,7 +82,8 @@ class Partition:
     "" is the first, or the second where values are broadcast: they lie in the order of the cut, which the first breaks;
     homes: where X and Y live between calls, "linear" (in order over all tiles) or "parts" (X with the part of n that
     takes it, Y on the tiles that sum it; static/part_homes.py), which needs sums at the sources;
-    paired: tiles 2i and 2i + 1 of a part take the same block columns of X, all that either needs, in one stream.
+    paired: tiles 2i and 2i + 1 of a part take the same block columns of X, all that either needs, in one stream;
+    block_size: of the blocks that the cuts divide, where the pattern's are merged (static/merged.py); 0: the pattern's.
     """
 
     cuts: Tuple[Cut, ...]
@@ -96,6 +97,7 @@ class Partition:
     row_split: str = ""
     homes: str = "linear"
     paired: bool = False
+    block_size: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cuts", tuple(self.cuts))

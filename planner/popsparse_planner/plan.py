@@ -274,6 +274,7 @@ def _partition_fields(partition: Partition) -> Dict[str, Any]:
         "row_split": partition.row_split,
         "homes": partition.homes,
         "paired": partition.paired,
+        "block_size": partition.block_size,
     }
 
 

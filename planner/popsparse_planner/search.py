@@ -17,8 +17,10 @@ from .plan import Candidate, Grid, Shortfall, StaticPlan, Step
 from .problem import PlanOptions, Problem
 from .static.balanced import BalancedSearch, Tried
 from .static.evaluate import Evaluation, StaticModel
+from .static.merged import blocks_by_run
 from .static.nearest import nearest_change
 from .static.popsparse import PublishedChoice, search_published
+from .static.sizes import search_sizes
 from .target import Target, load_target
 
 STATIC_STRATEGIES = ("balanced", "popsparse")
@@ -99,9 +101,8 @@ def _popsparse(pattern: BlockPattern, problem: Problem, target: Target, options:
 def _balanced(pattern: BlockPattern, problem: Problem, target: Target, options: PlanOptions) -> StaticPlan:
     choice, _ = _published(pattern, problem, target, options)
     published = published_partition(choice) if choice is not None else None
-    results = BalancedSearch(pattern, problem, target, options).run(published)
-    best = results[0]
-    return _assemble(pattern, problem, target, "balanced", options, best.partition, best.evaluation, results)
+    best, others = search_sizes(pattern, problem, target, options, published)
+    return _assemble(pattern, problem, target, "balanced", options, best.partition, best.evaluation, [best, *others])
 
 
 def _assemble(
@@ -133,7 +134,7 @@ def _assemble(
         memory=memory,
         steps=() if evaluation is None else tuple(Step(s.name, s.kind, s.cycles, s.repeats) for s in evaluation.steps),
         dot_cycles=none if evaluation is None else np.rint(evaluation.dot_cycles).astype(np.int64),
-        tile_blocks=none if partition is None else _tile_blocks(partition, target.tiles),
+        tile_blocks=none if partition is None else _tile_blocks(pattern, partition, target.tiles),
         candidates=tuple(_candidate(t, index == 0) for index, t in enumerate(tried)),
         dense_cost=None,
         shortfall=None if memory is None else Shortfall.of(memory, partial(_hint, *asked, memory.peak_bytes)),
@@ -141,11 +142,11 @@ def _assemble(
     )
 
 
-def _tile_blocks(partition: Partition, tiles: int) -> np.ndarray:
+def _tile_blocks(pattern: BlockPattern, partition: Partition, tiles: int) -> np.ndarray:
     blocks = np.zeros(tiles, dtype=np.int64)
     for part, first in enumerate(partition.part_first_tile):
-        cut = partition.cuts[partition.part_cut[part]]
-        blocks[first : first + cut.num_runs] += np.diff(cut.run_offsets)
+        runs = partition.cuts[partition.part_cut[part]].num_runs
+        blocks[first : first + runs] += np.bincount(blocks_by_run(pattern, partition, part), minlength=runs)
     return blocks
 
 

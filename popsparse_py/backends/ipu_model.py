@@ -10,10 +10,11 @@ from typing import Any, Optional, Union
 from popsparse_planner.dynamic_plan import DynamicPlan
 from popsparse_planner.errors import PlanError, TargetUnavailableError, TileMemoryError
 from popsparse_planner.plan import StaticPlan
+from popsparse_planner.static.merged import merged, merged_problem
 
 from ..formats import BlockSparseMatrix
 from ..ipu.counted import counted_cost, step_counts
-from ..ipu.encode import decode_y, encode_values, encode_x
+from ..ipu.encode import decode_y, encode_values, encode_x, merged_values
 from ..ipu.lower_static import lower_static
 from ..ipu.program import Program
 from .base import Number, Result, StepTrace, Trace, check_same_pattern, checked_values, checked_x
@@ -70,6 +71,8 @@ class IpuModelKernel:
         start = time.perf_counter()
         lowered = lower_static(plan)
         self.program, self._value_blocks, self._homes = lowered.program, lowered.value_blocks, lowered.part_homes
+        size = plan.partition.block_size if plan.partition is not None else 0
+        self._merged, self._problem = merged(plan.pattern, size), merged_problem(plan.problem, size)
         self._y_order = None if self._homes is None else self._homes.y_order()
         lower_seconds = time.perf_counter() - start
         start = time.perf_counter()
@@ -85,7 +88,10 @@ class IpuModelKernel:
     def load(self, w: BlockSparseMatrix) -> None:
         """Put W's values on the tiles. PlanError for another pattern, DTypeError, FormatError for NaN or infinity."""
         check_same_pattern(self.plan.pattern, w.pattern)
-        values = encode_values(self.plan.problem, checked_values(self.plan.problem, w), self._value_blocks)
+        values = checked_values(self.plan.problem, w)
+        if self._merged.pattern.block_size != self.plan.pattern.block_size:
+            values = merged_values(self.plan.pattern, self._merged, values)
+        values = encode_values(self._problem, values, self._value_blocks)
         with self._lock:
             if "values" in self._ids:
                 self._model.write(self._ids["values"], values)
@@ -93,7 +99,7 @@ class IpuModelKernel:
 
     def run(self, x: Any) -> Result:
         """Y (m, n) = W x for x (k, n) of the plan's dtype, NumPy in and out; the same bits on every call."""
-        problem = self.plan.problem
+        problem = self._problem
         x_home = encode_x(problem, checked_x(problem, x))
         if self._homes is not None:
             x_home = self._homes.encode_x(x_home)

@@ -7,7 +7,9 @@ from typing import Optional
 import numpy as np
 
 from popsparse_planner.errors import FormatError
+from popsparse_planner.pattern import BlockPattern
 from popsparse_planner.problem import Problem
+from popsparse_planner.static.merged import Merged
 
 
 def encode_x(problem: Problem, x: np.ndarray) -> np.ndarray:  # x: (k, n) of problem.dtype
@@ -35,13 +37,27 @@ def encode_values(problem: Problem, values: np.ndarray, value_blocks: np.ndarray
     What `values` hold in the padding of a ragged W does no harm: X is zero there, and such rows are cut.
     Raises FormatError that names the first block with a NaN or infinite value.
     """
+    check_finite(values)
+    units = np.zeros((len(values) + 1, problem.block_size**2), dtype=problem.dtype)
+    units[:-1] = values.reshape(units[:-1].shape)
+    encoded: np.ndarray = units[value_blocks].reshape(-1)
+    return encoded
+
+
+def check_finite(values: np.ndarray) -> None:
+    """FormatError that names the first block of `values` (nnz_blocks, b, b) with a NaN or infinite value."""
     finite = np.isfinite(values).all(axis=(1, 2))
     if not finite.all():
         block = int(np.argmin(finite))
         raise FormatError(
             f"values of W hold NaN or infinity, first in block {block}: replace them before loading", block=block
         )
-    units = np.zeros((len(values) + 1, problem.block_size**2), dtype=problem.dtype)
-    units[:-1] = values.reshape(units[:-1].shape)
-    encoded: np.ndarray = units[value_blocks].reshape(-1)
-    return encoded
+
+
+def merged_values(pattern: BlockPattern, larger: Merged, values: np.ndarray) -> np.ndarray:
+    """(blocks of `larger`, B, B): the values (nnz_blocks, b, b) of `pattern` in its merged blocks, zeros elsewhere."""
+    check_finite(values)
+    b, ratio = pattern.block_size, larger.pattern.block_size // pattern.block_size
+    found = np.zeros((larger.pattern.nnz_blocks, ratio, b, ratio, b), dtype=values.dtype)
+    found[larger.holder, pattern.rows % ratio, :, pattern.cols % ratio, :] = values
+    return found.reshape(-1, ratio * b, ratio * b)

@@ -27,7 +27,8 @@ from .ranges import expand
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """A Program and how its values are filled: unit i of `values` is block value_blocks[i] of the pattern.
+    """A Program and how its values are filled: unit i of `values` is block value_blocks[i] of the pattern that is
+    multiplied (of merged blocks, where the plan merges them).
 
     value_blocks: int32, one per b x b elements; nnz_blocks stands for zeros (alignment). part_homes: where X and Y live
     if that is with their parts of n; None: in order, [kb][n_padded][b] and [mb][n_padded][b].
@@ -63,7 +64,7 @@ class _StaticLowering(Lowering):
 
     def _place_values(self) -> np.ndarray:
         """Adds the variable `values`; returns which block each of its units is."""
-        places, problem = self.places, self.plan.problem
+        places, problem = self.places, self.places.problem
         block, nnz = problem.block_size**2, places.pattern.nnz_blocks
         if places.partition.values == "broadcast":
             self.book.tensor("values", problem.dtype, "values", places.value_home)
@@ -80,7 +81,7 @@ class _StaticLowering(Lowering):
         return blocks
 
     def _lower_pass(self, number: int, dots: DotVertices) -> None:
-        places, problem = self.places, self.plan.problem
+        places, problem = self.places, self.places.problem
         row_length = places.widths(number) * problem.block_size
         buffers: Dict[str, Buffers] = {
             "x_slices": self.temp("x_slices", problem.dtype, places.num_cols * row_length),

@@ -17,6 +17,7 @@ from popsparse_planner.partition import Partition
 from popsparse_planner.pattern import BlockPattern
 from popsparse_planner.plan import StaticPlan
 from popsparse_planner.problem import Problem
+from popsparse_planner.static.merged import merged, merged_problem
 from popsparse_planner.static.packing import pack_rows
 from popsparse_planner.static.part_homes import in_place
 from popsparse_planner.static.work import CutWork, cut_work
@@ -85,9 +86,11 @@ class Places:
 
 def find_places(plan: StaticPlan) -> Places:
     """The places and groups of a plan that has a partition."""
-    partition, problem = plan.partition, plan.problem
+    partition = plan.partition
     assert partition is not None
-    works = [cut_work(plan.pattern, cut, paired=partition.paired) for cut in partition.cuts]
+    problem = merged_problem(plan.problem, partition.block_size)
+    pattern = merged(plan.pattern, partition.block_size).pattern
+    works = [cut_work(pattern, cut, paired=partition.paired) for cut in partition.cuts]
     of_part = [works[cut] for cut in partition.part_cut]
     runs = np.array([work.cut.num_runs for work in of_part], dtype=np.int64)
     first_place = offsets_of(runs)
@@ -95,7 +98,7 @@ def find_places(plan: StaticPlan) -> Places:
     run = np.arange(len(part), dtype=np.int64) - first_place[part]
     return Places(
         problem=problem,
-        pattern=plan.pattern,
+        pattern=pattern,
         partition=partition,
         num_tiles=plan.target.tiles,
         groups=tuple(_groups(problem, partition, works, first_place)),

@@ -155,3 +155,10 @@ def test_permuted_rows_permute_the_result():
         w.values = values
         results.append(loaded(plan_of(w, 20, target=small_target(1)), w).run(x).y.reshape(10, 4, 20))
     assert np.array_equal(results[0][order], results[1])
+
+
+def test_merged_blocks_give_the_product():
+    w = random_matrix((250, 230), 1, 0.25)
+    plan = plan_of(w, 64, "float16")
+    assert plan.partition.block_size > 1
+    check(plan, w, operand(230, 64))

@@ -14,6 +14,7 @@ from popsparse_planner.pattern_kinds import KINDS
 from popsparse_planner.static.balanced import BalancedSearch
 from popsparse_planner.static.choices import ChoiceSpace
 from popsparse_planner.static.evaluate import StaticModel
+from popsparse_planner.static.merged import merged, merged_problem
 
 SMALL = small_target()
 
@@ -34,8 +35,9 @@ def test_every_plan_keeps_its_promises(data):
     target = small_target(tile_bytes=data.draw(st.sampled_from([13_000, 14_000, 20_000, 600_000])))
     made = plan(pattern, problem.n, target, dtype=problem.dtype, partials_dtype=problem.partials_dtype)
     assert made.problem == problem and made.strategy == "balanced"
+    multiplied = merged(pattern, made.partition.block_size).pattern
     for cut in made.partition.cuts:
-        assert sorted(cut.block_order.tolist()) == list(range(pattern.nnz_blocks))
+        assert sorted(cut.block_order.tolist()) == list(range(multiplied.nnz_blocks))
     assert made.tile_blocks.sum() == pattern.nnz_blocks * made.grid.qn
     assert (
         made.fits == (made.memory.peak_bytes <= target.tile_bytes) and made.memory.capacity_bytes == target.tile_bytes
@@ -58,7 +60,9 @@ def test_the_cost_of_a_plan_is_that_of_its_partition(data):
     pattern = data.draw(patterns())
     problem = data.draw(problems(pattern))
     made = plan(pattern, problem.n, dtype=problem.dtype, partials_dtype=problem.partials_dtype)
-    again = StaticModel(pattern, problem, SMALL).evaluate(made.partition)
+    size = made.partition.block_size
+    multiplied = merged(pattern, size).pattern
+    again = StaticModel(multiplied, merged_problem(problem, size), SMALL).evaluate(made.partition)
     assert (again.cost.total_cycles, again.memory.peak_bytes) == counts(made)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..partition import Partition
 from ..pattern import BlockPattern
+from ..static.merged import blocks_by_run
 
 MOST_CELLS = 128  # per axis
 
@@ -39,10 +40,7 @@ def mask_picture(pattern: BlockPattern, partition: Optional[Partition]) -> Dict[
 def _owners(cell: np.ndarray, used: np.ndarray, pattern: BlockPattern, partition: Optional[Partition]) -> np.ndarray:
     if partition is None:
         return np.full(len(used), -1, dtype=np.int64)
-    cut = partition.cuts[partition.part_cut[0]]
-    tile = np.zeros(pattern.nnz_blocks, dtype=np.int64)
-    runs = np.repeat(np.arange(cut.num_runs, dtype=np.int64), np.diff(cut.run_offsets))
-    tile[cut.block_order] = runs + int(partition.part_first_tile[0])
+    tile = blocks_by_run(pattern, partition, 0) + int(partition.part_first_tile[0])
     width = int(tile.max(initial=0)) + 1
     pairs, counts = np.unique(cell * width + tile, return_counts=True)
     order = np.lexsort((-counts, pairs // width))  # by cell, the tile with most blocks first

@@ -14,6 +14,7 @@ from ..pattern import BlockPattern
 from ..problem import PlanOptions, Problem, column_grain
 from ..static.choices import Choice, ChoiceSpace
 from ..static.evaluate import StaticModel
+from ..static.sizes import cheapest_size
 from ..target import Target
 
 _EVALUATIONS = 3  # for each number of serial passes, of partitions that differ in their parts of n
@@ -39,6 +40,7 @@ class _Uniform(NamedTuple):
 
 def quick_search(pattern: BlockPattern, problem: Problem, target: Target) -> Quick:
     """The best of a few partitions: from as good as a full search to some 15% dearer; in serial passes if it must."""
+    pattern, problem = cheapest_size(pattern, problem, target)
     space, model = ChoiceSpace(pattern, problem, target), StaticModel(pattern, problem, target)
     best = Quick(float("inf"), False, "search")
     for passes in _PASSES:

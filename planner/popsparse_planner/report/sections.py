@@ -17,6 +17,7 @@ from ..memory import ALWAYS_LIVE, Memory
 from ..partition import Partition
 from ..plan import StaticPlan
 from ..problem import item_bytes
+from ..static.merged import merged, merged_problem
 from ..static.work import cut_work
 from ..target import Target
 from .dynamic_sections import dynamic_bytes, dynamic_tiles
@@ -219,8 +220,9 @@ def _received_bytes(plan: Plan, facts: Facts) -> Dict[str, int]:
 
 
 def _static_bytes(plan: StaticPlan, partition: Partition) -> Dict[str, int]:
-    problem, item = plan.problem, item_bytes(plan.problem.dtype)
-    works = [cut_work(plan.pattern, cut, paired=partition.paired) for cut in partition.cuts]
+    problem, item = merged_problem(plan.problem, partition.block_size), item_bytes(plan.problem.dtype)
+    pattern = merged(plan.pattern, partition.block_size).pattern
+    works = [cut_work(pattern, cut, paired=partition.paired) for cut in partition.cuts]
     x_slices = values = partials = 0
     for part, columns in enumerate(np.diff(partition.n_bounds, axis=1).sum(axis=0)):
         work = works[partition.part_cut[part]]
@@ -230,7 +232,7 @@ def _static_bytes(plan: StaticPlan, partition: Partition) -> Dict[str, int]:
         partials += int(shared.sum()) * width * item_bytes(problem.partials_dtype)
         partials += int((~shared).sum()) * width * item if partition.homes == "linear" else 0
         if partition.values == "broadcast":
-            values += plan.pattern.nnz * item * partition.num_passes
+            values += pattern.nnz * item * partition.num_passes
     return {"x_slices": x_slices, "value_slices": values, "partials": partials}
 
 
