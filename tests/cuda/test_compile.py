@@ -105,8 +105,8 @@ def test_planted_spill_is_read() -> None:
 
 
 def find_cuobjdump() -> Optional[str]:
-    """NVIDIA's, or the one that Triton brings."""
-    places = [Path(folder) / "triton" / "backends" / "nvidia" / "bin" / "cuobjdump" for folder in sys.path]
+    """NVIDIA's package, or the CUDA toolkit's."""
+    places = [Path(folder) / "nvidia" / "cu13" / "bin" / "cuobjdump" for folder in sys.path]
     found = next((str(place) for place in places if place.exists()), None)
     return found or shutil.which("cuobjdump") or shutil.which("/usr/local/cuda/bin/cuobjdump")
 
@@ -135,7 +135,7 @@ MEANT = {
 def test_machine_code_has_the_instructions_meant(arch: str, cubins: Dict[str, Path]) -> None:
     tool = find_cuobjdump()
     if tool is None:
-        pytest.skip("cuobjdump is not installed (CUDA's binary utilities or Triton bring it): no look at machine code")
+        pytest.skip("cuobjdump is not installed (pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm): no look at machine code")
     for name, wanted in MEANT[arch].items():
         command = [tool, "-sass", "-fun", name, str(cubins[arch])]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
