@@ -20,7 +20,7 @@ struct Product {
   int64_t xPitch, yPitch;
   int32_t m, k, n, activation;
 };
-static_assert(sizeof(Product) == 192, "the launcher fills it in");
+static_assert(sizeof(Product) == 256, "the launcher fills it in");
 
 // Blocks of 16 x 16 or 32 x 32 that lie at `offset * 16` elements in values, with `valuePitch` elements from row to
 // row.

@@ -26,12 +26,12 @@ struct MemoryError : std::runtime_error {
 
 // The head of the arguments of every kernel, as arguments.cuh declares it.
 struct Product {
-  alignas(64) std::array<std::uint8_t, 128> xMap{};
+  alignas(128) std::array<std::uint8_t, 128> xMap{}; // CUtensorMap, as CUDA 13 aligns it
   std::uint64_t x = 0, values = 0, y = 0, bias = 0;
   std::int64_t xPitch = 0, yPitch = 0;
   std::int32_t m = 0, k = 0, n = 0, activation = 0;
 };
-static_assert(sizeof(Product) == 192, "arguments.cuh");
+static_assert(sizeof(Product) == 256, "arguments.cuh");
 
 // Blocks of threads along x and y, threads of each, their dynamic shared memory, and how many along y are a cluster.
 struct Grid {

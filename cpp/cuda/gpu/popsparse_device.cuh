@@ -28,7 +28,7 @@ typedef unsigned long long uint64_t;
 namespace popsparse_py::cuda {
 
 // CUtensorMap: 128 opaque bytes, made by the driver.
-struct alignas(64) TensorMap {
+struct alignas(128) TensorMap {
   uint8_t bytes[128];
 };
 

@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 
+#include <driver_abi.hpp>
+
 #include "registry.hpp"
 
 namespace {
@@ -12,7 +14,8 @@ namespace {
 constexpr std::size_t kGuard = 256; // bytes before and behind each allocation, which nobody may write
 constexpr uint8_t kPoison = 0xFF;   // not a number in every floating-point type
 
-constexpr int kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kNotFound = 500, kLaunchFailed = 719;
+using namespace popsparse_py::cuda;
+constexpr int kSuccess = 0, kInvalidValue = 1, kNotFound = 500, kLaunchFailed = 719;
 
 struct State {
   std::map<const uint8_t *, std::size_t> allocations; // by begin
@@ -34,32 +37,6 @@ bool guardsHold(const uint8_t *begin, std::size_t bytes) {
   }
   return true;
 }
-
-struct LaunchConfiguration { // CUlaunchConfig
-  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
-  void *stream, *attributes;
-  unsigned attributeCount;
-};
-
-struct LaunchAttribute { // CUlaunchAttribute
-  int id;
-  char padding[4];
-  unsigned value[16];
-};
-
-struct Copy2d { // CUDA_MEMCPY2D
-  std::size_t sourceX, sourceY;
-  unsigned sourceType;
-  const void *sourceHost;
-  uint64_t sourceDevice;
-  void *sourceArray;
-  std::size_t sourcePitch, toX, toY;
-  unsigned toType;
-  void *toHost;
-  uint64_t toDevice;
-  void *toArray;
-  std::size_t toPitch, widthBytes, height;
-};
 
 } // namespace
 
@@ -127,16 +104,16 @@ int cuDeviceGetName(char *name, int length, int) {
 }
 int cuDeviceGetAttribute(int *value, int attribute, int) {
   switch (attribute) {
-  case 16: // multiprocessors
+  case kMultiprocessors:
     *value = 4;
     return kSuccess;
-  case 75:
+  case kMajor:
     *value = state.major;
     return kSuccess;
-  case 76:
+  case kMinor:
     *value = state.minor;
     return kSuccess;
-  case 97: // shared memory of a block, by opting in
+  case kSharedBytes:
     *value = state.major == 9 || state.major == 10 ? 232448 : state.major == 8 && state.minor == 0 ? 166912 : 101376;
     return kSuccess;
   default:
@@ -222,8 +199,9 @@ int cuFuncSetAttribute(void *, int, int) {
 int cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, void *base, const uint64_t *sizes,
                            const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides, int interleave,
                            int swizzle, int, int) {
-  const bool sound = rank == 2 && swizzle == 3 && interleave == 0 && elementStrides[0] == 1 && elementStrides[1] == 1;
-  const int elementBytes = type == 6 || type == 9 ? 2 : 0; // CU_TENSOR_MAP_DATA_TYPE_FLOAT16, _BFLOAT16
+  const bool sound =
+      rank == 2 && swizzle == kSwizzle128 && interleave == 0 && elementStrides[0] == 1 && elementStrides[1] == 1;
+  const int elementBytes = type == kFloat16 || type == kBfloat16 ? 2 : 0;
   if (!sound || elementBytes == 0 || strides[0] % 16 != 0 || reinterpret_cast<std::uintptr_t>(base) % 16 != 0) {
     return kInvalidValue;
   }
@@ -249,7 +227,7 @@ int cuLaunchKernelEx(const LaunchConfiguration *configuration, const void *funct
   launch.threads = {configuration->blockX, 1, 1};
   launch.sharedBytes = configuration->sharedBytes;
   const auto *attribute = static_cast<const LaunchAttribute *>(configuration->attributes);
-  if (configuration->attributeCount == 1 && attribute->id == 4) { // CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+  if (configuration->attributeCount == 1 && attribute->id == kClusterDimension) {
     launch.cluster = attribute->value[1];
   }
   if (launch.grid.y % launch.cluster != 0) {

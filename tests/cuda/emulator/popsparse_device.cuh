@@ -37,7 +37,7 @@ inline void __syncwarp() {
 
 namespace popsparse_py::cuda {
 
-struct alignas(64) TensorMap {
+struct alignas(128) TensorMap {
   uint8_t bytes[128];
 };
 
