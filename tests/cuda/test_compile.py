@@ -135,7 +135,7 @@ MEANT = {
 def test_machine_code_has_the_instructions_meant(arch: str, cubins: Dict[str, Path]) -> None:
     tool = find_cuobjdump()
     if tool is None:
-        pytest.skip("cuobjdump is not installed (pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm): no look at machine code")
+        pytest.skip("no look at machine code: pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm")
     for name, wanted in MEANT[arch].items():
         command = [tool, "-sass", "-fun", name, str(cubins[arch])]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
