@@ -42,11 +42,13 @@ def views(fields: Fields) -> List[View]:
 def _partition(fields: Fields) -> View:
     part = fields["partition"]
     grid, tiles = part["grid"], fields["target"]["tiles"]
+    dynamic = fields["problem"]["mode"] == "dynamic"
+    compared = "fullest cell reckoned with / mean" if dynamic else "slowest tile / mean of those used"
     rows = [
         ("grid qm, qk, qn", f"{grid['qm']}, {grid['qk']}, {grid['qn']}"),
         (f"serial passes over {part['passes_over']}", f"{part['passes']:,}"),
         ("tiles used", f"{part['tiles_used']:,} of {tiles:,}"),
-        ("imbalance (slowest tile / mean of those used)", f"{part['imbalance']:.3f}"),
+        (f"imbalance ({compared})", f"{part['imbalance']:.3f}"),
     ]
     homes = {"linear": "in order over all tiles", "parts": "with their parts of n"}.get(part["homes"])
     words = (("values", part["values"]), ("partials are summed at", part["reduce_at"]), ("X and Y lie", homes))
