@@ -19,8 +19,10 @@ from products import (
 from reference import assert_close
 from static_cases import static_cases, two_cuts
 
+from popsparse_planner import PlanOptions, plan_static
 from popsparse_planner.pattern import BlockPattern
 from popsparse_planner.problem import Problem
+from popsparse_planner.static.merged import merged
 from popsparse_planner.target import load_target
 
 
@@ -125,20 +127,24 @@ def test_runs_repeat_bit_for_bit_on_any_number_of_threads(block_size):
     assert np.array_equal(first, two.run(x).y)
 
 
+@pytest.mark.parametrize("without", [(), ("merged blocks",)])
 @pytest.mark.parametrize("block_size", BLOCK_SIZES)
-def test_nan_in_x_reaches_only_the_rows_that_use_it(block_size):
+def test_nan_in_x_reaches_only_the_rows_that_use_it(block_size, without):
     w = random_matrix((8 * block_size, 8 * block_size), block_size, 0.3, seed=5)
     x = operand(w.shape[1], 9)
     row = 3 * block_size
     x[row, 4], x[row, 6] = np.nan, np.inf
-    y = loaded(plan_of(w, 9), w).run(x).y
-    hit = np.zeros((8, block_size, 9), dtype=bool)
-    hit[np.unique(w.pattern.rows[w.pattern.cols == 3]), :, 4] = True
-    hit = hit.reshape(y.shape)
-    assert np.isnan(y[hit]).all()
+    options = PlanOptions(without=without)
+    plan = plan_static(w.pattern, 9, dtype=w.dtype, target=small_target(), options=options)
+    assert not (without and plan.partition.block_size)
+    multiplied = merged(w.pattern, plan.partition.block_size).pattern  # zeros between merged blocks meet X too
+    size = multiplied.block_size
+    y = loaded(plan, w).run(x).y
+    hit = np.isin(np.arange(len(y)) // size, multiplied.rows[multiplied.cols == row // size])
+    assert hit.any()
+    assert np.isnan(y[hit, 4]).all() and not np.isfinite(y[hit, 6]).any()
+    assert np.isfinite(y[~hit]).all()
     assert np.isfinite(y[:, [0, 1, 2, 3, 5, 7, 8]]).all()
-    assert np.isfinite(y[~hit & (np.arange(9) == 4)]).all()
-    assert not np.isfinite(y[:, 6][hit[:, 4]]).any()
 
 
 def test_permuted_rows_permute_the_result():
