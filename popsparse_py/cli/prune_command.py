@@ -13,7 +13,7 @@ from rich.table import Table
 from popsparse_planner import BlockPattern, FormatError
 
 from ..formats.blocks import cut_out
-from ..formats.checks import checked_block_size, checked_matrix
+from ..formats.checks import check_not_empty, checked_block_size, checked_matrix
 from ..formats.files import ours_as_arrays, replaced
 from ..formats.optional import need
 from ..formats.prune import largest_blocks
@@ -122,6 +122,7 @@ def _pruned(name: str, stored: StoredTensor, request: PruneRequest, density: Fra
     b = checked_block_size(request.block_size)
     checked_matrix(w, name)
     pattern = largest_blocks(w, b, density, request.criterion)
+    check_not_empty(pattern, density, f"{name}: ")
     kept = cut_out(w, pattern).astype(np.float64)
     total = float(np.square(w, dtype=np.float64).sum())
     item = stored.num_bytes // (w.shape[0] * w.shape[1])

@@ -8,6 +8,7 @@ from typing import Any, Union
 import numpy as np
 
 from popsparse_planner.errors import DTypeError, FormatError, PatternError, ShapeError
+from popsparse_planner.pattern import BlockPattern
 
 from .arrays import dtype_name, is_tensor, to_numpy
 
@@ -80,3 +81,13 @@ def checked_density(density: Any) -> Union[float, Fraction]:
     if not number or not 0 < density <= 1:
         raise PatternError(f"density must be a number in (0, 1], got {density!r}", density=density)
     return density if isinstance(density, Fraction) else float(density)
+
+
+def check_not_empty(pattern: BlockPattern, density: Any, where: str = "") -> None:
+    """PatternError if so few blocks were asked for that none is left; where: "" or the beginning of the message."""
+    if not pattern.nnz_blocks:
+        (mb, kb), b = pattern.block_grid, pattern.block_size
+        raise PatternError(
+            f"{where}density {float(density):.4g} of {mb} x {kb} blocks of {b} is no block: use density >= "
+            f"{1 / (mb * kb):.4g} or smaller blocks"
+        )

@@ -10,7 +10,7 @@ import torch
 from popsparse_planner.errors import CapacityError, DTypeError, PatternError, ShapeError
 from popsparse_planner.pattern import BlockPattern
 
-from ..formats.checks import checked_block_size, checked_density
+from ..formats.checks import check_not_empty, checked_block_size, checked_density
 from ..torch_ops.kernels_cpu import DTYPES
 
 DENSITY, BLOCK_SIZE = 1 / 16, 16  # where the caller names none
@@ -49,13 +49,9 @@ def layer_pattern(
         return pattern
     b = checked_block_size(BLOCK_SIZE if block_size is None else block_size)
     wanted = checked_density(DENSITY if density is None else density)
-    drawn = BlockPattern.random(shape, density=wanted, block_size=b, seed=int(torch.randint(2**31 - 1, ()).item()))
-    if drawn.nnz_blocks == 0:
-        mb, kb = drawn.block_grid
-        raise PatternError(
-            f"density {float(wanted):.4g} of {mb} x {kb} blocks of {b} is no block: use density >= {1 / (mb * kb):.4g} "
-            "or smaller blocks"
-        )
+    seed = int(torch.randint(2**31 - 1, (), device="cpu").item())  # also where the default device is meta
+    drawn = BlockPattern.random(shape, density=wanted, block_size=b, seed=seed)
+    check_not_empty(drawn, wanted)
     return drawn
 
 

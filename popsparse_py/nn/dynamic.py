@@ -47,7 +47,7 @@ class DynamicSparseLinear(BlockSparseLinear):
         m, k = checked_features(out_features, "out_features"), checked_features(in_features, "in_features")
         first = layer_pattern(m, k, density, block_size, pattern)
         super().__init__(first, checked_capacity(first, capacity, headroom), bias, device, dtype)
-        nnz = torch.tensor(first.nnz_blocks, dtype=torch.int32)
+        nnz = torch.tensor(first.nnz_blocks, dtype=torch.int32, device="cpu")
         self.register_buffer("nnz", nnz.to(self.values.device))
         self._probe: Optional[Tensor] = None
         self._reset(first)

@@ -14,7 +14,7 @@ from popsparse_planner.pattern import BlockPattern
 from ..formats import BlockSparseMatrix
 from ..formats.arrays import is_tensor
 from ..formats.blocks import cut_out
-from ..formats.checks import checked_matrix
+from ..formats.checks import check_not_empty, checked_matrix
 from ..torch_ops import linear
 from .arguments import BLOCK_SIZE, DENSITY, check_pattern, checked_dtype
 
@@ -24,6 +24,8 @@ class BlockSparseLinear(torch.nn.Module):
 
     values: Parameter (slots, b, b); row, col: int32 buffers (slots), the block coordinates, by row, then column.
     Feature counts need not be multiples of b: what lies in the padding is ignored and has gradient 0.
+    Values that require no gradient are packed for the kernels once: change them in place under torch.no_grad(), not
+    through `.data` or a NumPy view, of which torch does not tell.
     """
 
     values: torch.nn.Parameter
@@ -39,8 +41,8 @@ class BlockSparseLinear(torch.nn.Module):
         self.values = torch.nn.Parameter(torch.empty((slots, b, b), **where))
         self.register_parameter("bias", torch.nn.Parameter(torch.empty(self.out_features, **where)) if bias else None)
         for name, places in (("row", pattern.rows), ("col", pattern.cols)):
-            buffer = torch.zeros(slots, dtype=torch.int32)
-            buffer[: len(places)] = torch.tensor(places)
+            buffer = torch.zeros(slots, dtype=torch.int32, device="cpu")
+            buffer[: len(places)] = torch.tensor(places, device="cpu")
             self.register_buffer(name, buffer.to(self.values.device))
 
     @property
@@ -113,6 +115,7 @@ class BlockSparseLinear(torch.nn.Module):
         if pattern is None:
             b, wanted = BLOCK_SIZE if block_size is None else block_size, DENSITY if density is None else density
             a = BlockSparseMatrix.from_dense(weight, b, density=wanted, criterion=criterion)
+            check_not_empty(a.pattern, wanted)
         else:
             check_pattern(pattern, tuple(weight.shape), block_size)
             a = BlockSparseMatrix(pattern, cut_out(checked_matrix(weight, "linear.weight"), pattern))

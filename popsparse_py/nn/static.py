@@ -50,17 +50,19 @@ class StaticSparseLinear(BlockSparseLinear):
 
     def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *rest: Any) -> None:
         errors: List[str] = rest[-1]
-        row, col = state_dict.get(f"{prefix}row"), state_dict.get(f"{prefix}col")
+        row, col, values = (state_dict.get(f"{prefix}{name}") for name in ("row", "col", "values"))
         if row is not None and col is not None:
-            problem = self._difference(row, col)
+            problem = self._difference(row, col, values)
             if problem:
                 errors.append(f"{prefix[:-1] or type(self).__name__}: {problem}")
                 return
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def _difference(self, row: Any, col: Any) -> str:
+    def _difference(self, row: Any, col: Any, values: Any) -> str:
         """What is wrong with blocks at row, col for this layer, "" if they are its pattern."""
         mine, b = self.pattern, self.block_size
+        if values is not None and tuple(values.shape[1:]) != (b, b):
+            return f"the state dict has values of shape {tuple(values.shape)}, this layer blocks of {b} x {b}"
         try:
             theirs = pattern_of(row, col, mine.shape, b)
         except PatternError as error:

@@ -11,7 +11,7 @@ import torch
 from popsparse_planner.errors import ModelError, PlanError, PopsparseError
 
 from ..formats import BlockSparseMatrix
-from ..formats.checks import checked_block_size, checked_density
+from ..formats.checks import check_not_empty, checked_block_size, checked_density
 from ..nn import BlockSparseLinear, DynamicSparseLinear, StaticSparseLinear
 
 Density = Union[float, Fraction]
@@ -59,9 +59,10 @@ class BlockSparseConfig:
             )
 
     def convert(self, name: str, linear: torch.nn.Linear) -> BlockSparseLinear:
-        """The sparse layer that takes the place of `linear`."""
+        """The sparse layer that takes the place of `linear`; PatternError, which names it, if no block stays."""
         pruned = self.prune(name, linear)
         with told_of(name):
+            check_not_empty(pruned.pattern, self.density_of(name))
             return make_layer(pruned, linear, self.mode, self.headroom)
 
 

@@ -22,7 +22,7 @@ def product(
     r, c = values.shape[1:]
     parts = torch.einsum("nzj,zij->nzi", _tiles(x, c)[:, col], values)
     y = x.new_zeros((x.shape[0], -(-rows // r), r)).index_add_(1, row, parts)
-    return y.reshape(x.shape[0], -1)[:, :rows].contiguous()
+    return y.flatten(1)[:, :rows].contiguous()
 
 
 def either(

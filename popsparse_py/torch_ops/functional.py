@@ -33,12 +33,17 @@ def linear(
     device = "cpu" if x.is_cpu else x.device.type
     if device != "meta" and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
-        x, values, bias = x.to(dtype), values.to(dtype), bias if bias is None else bias.to(dtype)
+        x, values, bias = _cast(x, dtype), _cast(values, dtype), bias if bias is None else _cast(bias, dtype)
     if x.dtype is not values.dtype or not (x.is_cpu and values.is_cpu):
         _check(x, values)
     rows = x if x.dim() == 2 else x.reshape(-1, k)
     y: Tensor = operators.linear(rows, values, bias, row, col, nnz, m)
     return y if x.dim() == 2 else y.reshape(*x.shape[:-1], m)
+
+
+def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """As autocast: float64, and what is no floating-point number, stays."""
+    return tensor.to(dtype) if tensor.is_floating_point() and tensor.dtype is not torch.float64 else tensor
 
 
 def _check(x: Tensor, values: Tensor) -> None:

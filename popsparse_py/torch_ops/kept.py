@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from ctypes import string_at
 from importlib import import_module
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
@@ -17,6 +18,7 @@ from popsparse_planner.pattern import BlockPattern
 from ..backends.cpu import CpuBackend, native_pattern
 
 MATRICES_KEPT = 4  # of one pattern: W and its transpose for two classes of n
+_SAMPLED = 64  # bytes
 _NARROWEST = 16  # columns; products with fewer share a plan
 _NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
@@ -30,6 +32,8 @@ class Packed(NamedTuple):
     plan: CpuPlan
     values: Any = None  # weak reference
     stamp: Any = None
+    first: Tuple[int, int] = (0, 0)  # address and bytes of the first of them
+    seen: bytes = b""  # what lay there
 
 
 class KeptPattern:
@@ -61,13 +65,15 @@ class KeptPattern:
     ) -> None:
         """y = x W^T + bias, or transposed x W + bias.
 
-        Values that require no gradient are taken to be constant: packed once, and again when torch's version counter
-        tells of a change. Values in training are packed at every call, as optimizers may write past that counter.
+        Values that require no gradient are taken to be constant: packed once, and again when torch's version counter,
+        or their first numbers, tell of a change. Values in training are packed at every call, as optimizers may
+        write past that counter.
         """
         n = x.shape[0]
         dtype = _NAMES[values.dtype]
         key = (transposed, max(_NARROWEST, 1 << (n - 1).bit_length()), dtype, threads)
         if values.requires_grad or values.is_inference():
+            self._forget(values)
             packed = self._idle.pop(key, None) or self._made(key)
             _load(packed, values, dtype, threads)
             _run(packed, x, bias, y, threads)
@@ -78,17 +84,30 @@ class KeptPattern:
     def _constant(self, key: Key, values: Tensor, threads: int) -> Packed:
         stamp = (values.data_ptr(), values._version)
         packed = self._shared.get(key)
-        if packed is None or packed.stamp != stamp or packed.values() is not values:
-            packed = self._made(key)._replace(values=weakref.ref(values), stamp=stamp)
+        if packed is None or packed.stamp != stamp or packed.values() is not values or not _seems_same(packed):
+            first = (stamp[0], min(_SAMPLED, values.nbytes if values.is_contiguous() else values.element_size()))
+            seen = string_at(*first) if values.numel() else b""
+            packed = self._made(key)._replace(values=weakref.ref(values), stamp=stamp, first=first, seen=seen)
             _load(packed, values, key[2], threads)
             _keep(self._shared, key, packed)
         return packed
+
+    def _forget(self, values: Tensor) -> None:
+        """Values in training may be frozen again, changed by then without a trace."""
+        if self._shared:
+            others = [(key, packed) for key, packed in list(self._shared.items()) if packed.values() is not values]
+            self._shared = dict(others)
 
     def _made(self, key: Key) -> Packed:
         transposed, n, dtype, threads = key
         plan = CpuBackend(threads).plan(self.pattern, n, dtype, transposed=transposed, by_rows=True)
         core = import_module("popsparse_py._core")
         return Packed(core.CpuMatrix(self.native, transposed, plan.schedule.astuple(), plan.tier), plan)
+
+
+def _seems_same(packed: Packed) -> bool:
+    """Whether the first values are still what was packed: writing through `.data` leaves no other trace."""
+    return not packed.seen or string_at(*packed.first) == packed.seen
 
 
 def _load(packed: Packed, values: Tensor, dtype: str, threads: int) -> None:

@@ -12,6 +12,8 @@ from popsparse_planner.errors import ModelError, PlanError
 from popsparse_planner.pattern import BlockPattern
 
 from ..nn import DynamicSparseLinear
+from ..nn.slots import states_of
+from ..sparsify.config import told_of
 
 Layers = Dict[str, DynamicSparseLinear]
 
@@ -52,7 +54,7 @@ class TopologyTrainer:
     def attach(self, model: torch.nn.Module, optimizer: Optional[torch.optim.Optimizer] = None) -> TopologyTrainer:
         """Take charge of the model's DynamicSparseLinear layers; the state of `optimizer` follows the blocks.
 
-        Returns itself. ModelError if the model has no such layer.
+        Returns itself. ModelError if the model has no such layer, PlanError if the optimizer lacks the values of one.
         """
         layers = {name: one for name, one in model.named_modules() if isinstance(one, DynamicSparseLinear)}
         if not layers:
@@ -60,6 +62,9 @@ class TopologyTrainer:
                 f"{type(model).__name__} has no DynamicSparseLinear layer: "
                 'sparsify_(model, BlockSparseConfig(mode="dynamic")) puts them in'
             )
+        for name, layer in layers.items():
+            with told_of(name):
+                states_of(layer.values, optimizer)
         self._check_layers(layers)
         self._layers, self._optimizer = layers, optimizer
         self._arm()

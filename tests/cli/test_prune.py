@@ -85,7 +85,7 @@ def test_globs_choose(popsparse, model: Path, tmp_path: Path) -> None:
     kept = BlockSparseMatrix.load(out, UP).to_dense().astype(np.float64)
     assert one["energy_kept"] == pytest.approx((kept**2).sum() / (w**2).sum())
     assert fields["bytes_after"] == out.stat().st_size
-    fields = popsparse("prune", model, "--sparsity", "0.5", "--exclude", "*.up.*", "-o", out, "--json").fields
+    fields = popsparse("prune", model, "--sparsity", "0.5", "-b", 4, "--exclude", "*.up.*", "-o", out, "--json").fields
     assert [one["name"] for one in fields["tensors"]] == [DOWN, EMBED]
 
 
@@ -132,6 +132,7 @@ def test_only_if_faster_leaves_the_others_dense(popsparse, model: Path, tmp_path
         ((), "say how much to keep: --density 1/8 or --sparsity 0.875"),
         (("-d", "1/2", "--include", "*.q.*"), "--include *.q.* --exclude *embed* matches none of the matrices in"),
         (("-d", "1/2", "-b", "0"), "block size must be a whole number of at least 1, got 0"),
+        (("-d", "1/999999", "-b", "16"), "blocks of 16 is no block: use density >= "),
         (("-d", "1/2", "--criterion", "l3"), "criterion 'l3' is unknown: expected one of l2, l1, linf"),
         (("-d", "1/2", "--only-if-faster", "--target", "tpu"), "tpu"),
     ],

@@ -32,7 +32,7 @@ def product(layer: Any, x: Any) -> Any:
 
 
 @both
-@pytest.mark.parametrize("shape", [(44,), (5, 44), (2, 3, 44), (2, 1, 3, 44), (0, 44)])
+@pytest.mark.parametrize("shape", [(44,), (5, 44), (2, 3, 44), (2, 1, 3, 44), (0, 44), (2, 0, 44)])
 def test_any_leading_dimensions(layer_type: Any, shape: Any) -> None:
     layer, x = layer_of(layer_type), torch.randn(shape)
     assert_near(layer(x), product(layer, x))
@@ -55,8 +55,9 @@ def test_dtypes_and_parts(layer_type: Any, name: str) -> None:
     }  # fmt: skip
     assert all(buffer.dtype == torch.int32 for buffer in layer.buffers())
     assert (layer.num_blocks, layer.density) == (blocks, blocks / 88)
-    x = torch.randn(3, 44, dtype=dtype)
-    assert_near(layer(x), product(layer, x))
+    for n in (3, 0):
+        x = torch.randn(n, 44, dtype=dtype)
+        assert_near(layer(x), product(layer, x))
 
 
 @both
@@ -204,6 +205,20 @@ def test_damaged_state_dicts_are_refused() -> None:
             layer.load_state_dict(state)
     with pytest.raises(RuntimeError, match="expected blocks of 4 x 4"):
         layer.load_state_dict({**layer.state_dict(), "values": torch.zeros(43, 8, 8)})
+    with pytest.raises(RuntimeError, match=r"has values of shape \(10, 8, 8\), this layer blocks of 4 x 4"):
+        layer_of(ps.StaticSparseLinear).load_state_dict(layer_of(ps.StaticSparseLinear, block_size=8).state_dict())
+
+
+@both
+def test_made_within_a_device_context(layer_type: Any) -> None:
+    with torch.device("meta"):
+        layer = layer_of(layer_type)
+    assert {tensor.device.type for tensor in layer.state_dict().values()} == {"meta"}
+    layer.to_empty(device="cpu").load_state_dict(layer_of(layer_type).state_dict())
+    x = torch.randn(3, 44)
+    assert_near(layer(x), product(layer, x))
+    with torch.device("meta"):
+        assert layer_of(layer_type, device="cpu").row.device.type == "cpu"
 
 
 @both
@@ -213,6 +228,8 @@ def test_bad_arguments(layer_type: Any) -> None:
             layer_type(64, 64, density=density)
     with pytest.raises(ps.PatternError, match=r"density 0.01 of 4 x 4 blocks of 16 is no block: use density >= 0.0625"):
         layer_type(64, 64, density=0.01)
+    with pytest.raises(ps.PatternError, match=r"density 0.01 of 4 x 4 blocks of 16 is no block"):
+        layer_type.from_linear(torch.nn.Linear(64, 64), density=0.01)
     with pytest.raises(ps.PatternError, match="block size must be a whole number"):
         layer_type(64, 64, block_size=0)
     with pytest.raises(ps.ShapeError, match="in_features must be a whole number of at least 1, got 0"):

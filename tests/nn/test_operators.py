@@ -144,6 +144,10 @@ def test_autocast_converts_like_a_dense_layer() -> None:
     y.sum().backward()
     assert values.grad.dtype == torch.float32
     assert values.grad.any()
+    with torch.autocast("cpu", torch.bfloat16):  # which leaves float64 alone
+        assert linear(x.double(), values.double(), bias.double(), *places, (8, 12)).dtype == torch.float64
+        with pytest.raises(ps.DTypeError, match=r"x has dtype torch.int64"):
+            linear(x.long(), values, bias, *places, (8, 12))
 
 
 def test_changed_values_and_patterns_are_seen() -> None:
@@ -162,9 +166,25 @@ def test_changed_values_and_patterns_are_seen() -> None:
     with torch.no_grad():
         values.data.mul_(0.5)
         assert torch.equal(product(), 2 * before)
+    values.requires_grad_(False)
+    assert torch.equal(product(), 2 * before)
+    for _ in range(2):
+        values.data.mul_(2)  # of constant values too, as averages of models are written
+    assert torch.equal(product(), 8 * before)
     nnz.fill_(1)
     one = ps.BlockPattern.from_indices(row[:1].tolist(), col[:1].tolist(), shape=pattern.shape, block_size=4)
     assert_near(product(), x.double() @ dense(one, values).T)
+
+
+def test_values_trained_in_between_are_seen_when_they_are_frozen_again() -> None:
+    _, x, values, _, places = inputs(4, (8, 12), torch.float32)
+    linear(x, values, None, *places, (8, 12))
+    values.requires_grad_()
+    linear(x, values, None, *places, (8, 12))
+    values.data[2:] = 3.0  # no counter tells of it, nor do the first values
+    values.requires_grad_(False)
+    frozen, fresh = (linear(x, one, None, *places, (8, 12)) for one in (values, values.clone()))
+    assert torch.equal(frozen, fresh)
 
 
 def test_a_new_tensor_at_an_old_address_is_not_taken_for_it() -> None:

@@ -101,6 +101,8 @@ def test_errors_leave_the_model_as_it_was() -> None:
     with pytest.raises(FormatError, match=r"layer 4: w holds 1 value that is NaN or infinite, the first at \(3, 5\)"):
         sparsify_(model, config)
     assert sparse_names(model) == []
+    with pytest.raises(PatternError, match=r"layer 0: density 0.001 of \d+ x \d+ blocks of 4 is no block: use density"):
+        sparsify_(mlp(), BlockSparseConfig(0.001, block_size=4))
     parametrized = mlp()
     nn.utils.parametrizations.weight_norm(parametrized[2])
     with pytest.raises(ModelError, match="layer 2 computes its weight by a parametrization"):

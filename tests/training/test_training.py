@@ -291,6 +291,8 @@ def test_wrong_use_is_told() -> None:
     for make in (lambda: GradualMagnitude(0, end=3), lambda: SET(criterion="l3")):
         with pytest.raises(PatternError):
             make()
+    with pytest.raises(PlanError, match=r"layer 2: the optimizer does not have this layer's values"):
+        SET().attach(model, torch.optim.SGD(model[0].parameters(), lr=0.1))
     state = SET().attach(model).state_dict()
     with pytest.raises(ModelError, match="the state is of SET on 0, 2; this is RigL on 0, 2"):
         RigL().attach(model).load_state_dict(state)
