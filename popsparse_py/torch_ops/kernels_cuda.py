@@ -112,13 +112,23 @@ class CudaProducts:
             product = self._lists.get(key)
             if product is None:
                 product = self._lists[key] = CudaProduct(self.device, plan, self.pattern)
+            self._forget_trained(values)
             if not _is_of(self._loaded.get(id(product)), values):
                 product.set_values(blocks.data_ptr(), current_stream(x))
                 self._loaded[id(product)] = _stamp(values)
             return multiply(product, x, bias)
 
+    def _forget_trained(self, values: Tensor) -> None:
+        """Values in training may be frozen again, changed by then without a trace, so nothing kept of them counts."""
+        if values.requires_grad:
+            for key in [key for key, stamp in self._loaded.items() if stamp is not None and stamp[0]() is values]:
+                del self._loaded[key]
+            if self._dense[0] is not None and self._dense[0][0]() is values:
+                self._dense = (None, None)
+
     def dense(self, values: Tensor) -> Tensor:
         """W as a dense matrix, kept until the values change."""
+        self._forget_trained(values)
         if not _is_of(self._dense[0], values):
             b, (mb, kb), (m, k) = self.pattern.block_size, self.pattern.block_grid, self.pattern.shape
             grid = values.new_zeros((mb, kb, b, b))

@@ -65,7 +65,7 @@ def test_operators_match_a_dense_weight(on_device: Any, b: int, dtype: str, n: i
 
 
 def test_values_that_change_are_seen(on_device: Any) -> None:
-    values, places, dense, x, _ = operands(8, "float16", 40)
+    values, places, dense, x, dy = operands(8, "float16", 40)
     for _ in range(2):
         assert_product(kernels_cuda.linear(x, values, None, *places, 192).T, dense, x.T, "float16")
     values.mul_(2)
@@ -79,6 +79,12 @@ def test_values_that_change_are_seen(on_device: Any) -> None:
             "float16",
         )
         trained.data.mul_(2)
+    kernels_cuda.linear_transposed(dy, values, *places, 288)
+    values.requires_grad_()
+    kernels_cuda.linear(x, values, None, *places, 192)
+    values.data.mul_(2)  # past torch's counter, as fused optimizers write
+    values.requires_grad_(False)
+    assert_product(kernels_cuda.linear_transposed(dy, values, *places, 288).T, 4 * dense.T, dy.T, "float16")
 
 
 def test_empty_batches_and_float64(on_device: Any) -> None:
