@@ -91,6 +91,7 @@ def dynamic_spmm_ipu(sparse: Tensor, dense: Tensor) -> Tensor:
     float16 and float32, no gradient. Each call plans anew: for several products make the plan once, by plan.
     """
     _check_operands(sparse, "sparse_dense")
+    _check_matrix(dense)
     a = _reblocked(_converted(sparse))
     grain = column_grain(a.dtype)
     columns = -(-dense.shape[1] // grain) * grain
@@ -203,13 +204,17 @@ class _Product(torch.autograd.Function):
 
 
 def _multiply(a: BlockSparseMatrix, dense: Tensor, mode: str, target: str) -> Tensor:
-    if dense.dim() != 2:
-        raise ShapeError(f"dense has shape {tuple(dense.shape)}: expected a matrix", shape=tuple(dense.shape))
+    _check_matrix(dense)
     if mode == "dense_sparse":
         transposed: Tensor = _Product.apply(dense.T, a.T, target)
         return transposed.T
     y: Tensor = _Product.apply(dense, a, target)
     return y
+
+
+def _check_matrix(dense: Tensor) -> None:
+    if dense.dim() != 2:
+        raise ShapeError(f"dense has shape {tuple(dense.shape)}: expected a matrix", shape=tuple(dense.shape))
 
 
 def _converted(sparse: Tensor) -> BlockSparseMatrix:

@@ -13,6 +13,7 @@ from popsparse_planner.errors import PlanError
 from popsparse_planner.pattern import BlockPattern
 
 from ..nn import DynamicSparseLinear
+from ..sparsify.config import told_of
 from .criteria import block_scores, check_criterion, check_finite, dense_block_scores, largest
 from .topology import TopologyTrainer, pattern_of, places_of
 
@@ -76,7 +77,8 @@ class RigL(_Replacing):
         return self.drop_fraction / 2 * (1 + cos(pi * step / max(self.stop, 1)))
 
     def _wish(self, name: str, layer: DynamicSparseLinear) -> Optional[Tensor]:
-        gradient = averaged(layer.dense_grad())
+        with told_of(name):
+            gradient = averaged(layer.dense_grad())
         scores = dense_block_scores(gradient, layer.pattern.block_size, self.criterion).flatten()
         if bool(torch.isfinite(scores).all()):
             return scores

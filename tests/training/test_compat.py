@@ -170,6 +170,8 @@ def test_bad_input_is_told() -> None:
             product(t, x.T, "sparse_dense")
     with pytest.raises(ShapeError, match=r"shape \(4,\): expected a matrix"):
         sparse_op.block_coo_spmm(t, x[:, 0], "sparse_dense")
+    with pytest.raises(ShapeError, match=r"shape \(4,\): expected a matrix"):
+        sparse_op.dynamic_spmm_ipu(t, x[:, 0])
     with pytest.raises(ShapeError, match="got 2 sparse and 1 dense"):
         sparse_op.block_coo_to_dense(torch.sparse_coo_tensor(t._indices(), t._values()[0], size=(2, 2, 2)))
     with pytest.raises(PatternError, match=r"block size 3 does not divide the matrix \(4, 3\)"):

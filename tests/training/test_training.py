@@ -278,6 +278,8 @@ def test_wrong_use_is_told() -> None:
     model = model_of()
     with pytest.raises(PlanError, match=r"no model is attached: call attach\(model, optimizer\) first"):
         RigL().step()
+    with pytest.raises(PlanError, match=r"layer 0: the dense gradient has seen no backward pass yet"):
+        RigL(interval=1).attach(model).step()
     with pytest.raises(ModelError, match=r"Sequential has no DynamicSparseLinear layer: sparsify_\(model, .*dynamic"):
         SET().attach(nn.Sequential(nn.Linear(4, 4)))
     for make, message in (
