@@ -50,8 +50,11 @@ def measure(out: Path, stages: Sequence[str], size: int, columns: int) -> Dict[s
 
 
 def machine(backend: CudaBackend) -> Dict[str, Any]:
-    """Device, driver, clocks and versions."""
-    torch = import_module("torch")
+    """Device, driver, clocks and versions; TargetUnavailableError without a torch that sees a GPU."""
+    try:
+        torch = import_module("torch")
+    except ImportError as error:
+        raise TargetUnavailableError(f"a GPU is measured with torch ({error}): install a torch with CUDA") from error
     if not torch.cuda.is_available():
         raise TargetUnavailableError("torch sees no GPU: install a torch with CUDA")
     found = {name: _version(name) for name in _PACKAGES}
