@@ -22,6 +22,7 @@ from . import (
     gpu,
     layers_command,
     plans_command,
+    plans_kept,
     product_table,
     readme,
     readme_dynamic,
@@ -60,10 +61,13 @@ def compare_plans(
     *,
     quick: bool = typer.Option(False, "--quick", help="A dozen cells instead of the whole published grid."),
     jobs: int = typer.Option(1, "-j", "--jobs", min=1, help="Processes; more than one needs joblib."),
+    out: Optional[Path] = typer.Option(None, help="JSON file to write, for the README's tables."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
 ) -> None:
     """Balanced against popsparse plans on the published grid and on uneven patterns, and what each idea brings."""
-    plans_command.execute(quick=quick, jobs=jobs, as_json=as_json)
+    fields = plans_command.execute(quick=quick, jobs=jobs, as_json=as_json)
+    if out is not None:
+        _write(out, plans_kept.kept(fields), quiet=as_json)
 
 
 @app.command("gpu")
@@ -152,9 +156,11 @@ def write_readme(
     path.write_text(new, encoding="utf-8")
 
 
-def _write(path: Path, found: Dict[str, Any]) -> None:
+def _write(path: Path, found: Dict[str, Any], *, quiet: bool = False) -> None:
     with replaced(path) as part:
         part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if quiet:
+        return
     typer.echo(f"written: {path}; the README's table is made from the one that ships: {__package__} readme")
 
 

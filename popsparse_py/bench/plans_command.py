@@ -13,8 +13,11 @@ from .plans import Compared, Group
 SCHEMA = "popsparse.bench.plans/1"
 
 
-def execute(*, quick: bool, jobs: int, as_json: bool) -> None:
-    """Plans every cell twice over, prints the tables and a verdict with the cells where ours is slower."""
+def execute(*, quick: bool, jobs: int, as_json: bool) -> Dict[str, Any]:
+    """Plans every cell twice over, prints the tables and a verdict with the cells where ours is slower.
+
+    The fields that --json prints.
+    """
     output = Output(as_json=as_json, quiet=False)
     steps = plans.ablation_steps()
     grid = plans.quick_grid() if quick else plans.whole_grid()
@@ -35,6 +38,7 @@ def execute(*, quick: bool, jobs: int, as_json: bool) -> None:
     views.append(plans_view.ablation_table(fields["ablation"]))
     fields["verdict"] = verdict(found)
     output.show(fields["verdict"], fields, *views)
+    return fields
 
 
 def verdict(found: Sequence[Compared]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from . import product_table
+from . import plans_kept, product_table
 from .readme import MarkerError
 
 RESULTS = Path(__file__).with_name("results")
@@ -23,7 +23,7 @@ WORDS = {
 
 
 def with_tables(text: str) -> str:
-    """`text` with fresh tables between the markers of digits, minilm and cpu, where it has them.
+    """`text` with fresh tables between the markers of digits, minilm, cpu and plans, where it has them.
 
     MarkerError for one marker without the other.
     """
@@ -40,7 +40,8 @@ def with_tables(text: str) -> str:
 
 def markers(name: str) -> Sequence[str]:
     """The lines before and after the table of that name."""
-    return f"<!-- {name}: measured by `python -m popsparse_py.bench {name}` -->", f"<!-- end of {name} -->"
+    verb = "predicted" if name == "plans" else "measured"
+    return f"<!-- {name}: {verb} by `python -m popsparse_py.bench {name}` -->", f"<!-- end of {name} -->"
 
 
 def stored(name: str) -> Dict[str, Any]:
@@ -110,4 +111,5 @@ LINES: Dict[str, Callable[[Dict[str, Any]], List[str]]] = {
     "digits": digits_lines,
     "minilm": minilm_lines,
     "cpu": product_table.lines,
+    "plans": plans_kept.readme_lines,
 }

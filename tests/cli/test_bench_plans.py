@@ -7,7 +7,7 @@ import pytest
 
 from popsparse_planner import PlanError, PlanOptions
 from popsparse_planner.ideas import IDEAS
-from popsparse_py.bench import plans, plans_command, plans_view
+from popsparse_py.bench import plans, plans_command, plans_kept, plans_view, result_tables
 from popsparse_py.bench.plans import Compared, Group
 
 GROUP = Group(256, 8, 16, (16,))
@@ -64,3 +64,30 @@ def test_the_command_prints_one_json_object(monkeypatch: pytest.MonkeyPatch, cap
     assert fields["schema"] == "popsparse.bench.plans/1" and len(fields["cells"]) == 2
     assert fields["cells"][0]["ratio"]["float16"] >= 1
     assert fields["ablation"][0]["times"] == 1.0 and "balanced against popsparse" in fields["verdict"]
+
+
+def test_the_table_that_ships_is_of_the_present_planner() -> None:
+    found = result_tables.stored("plans")
+    rows = {tuple(row[:5]): row[5:] for row in found["rows"]}
+    assert sum(key[0] == "uniform" for key in rows) == 400
+    for group in [*plans.quick_grid(), Group(512, 8, 16, (64,), "banded")]:
+        for one in plans.compare(group, plans.PARTIALS):
+            cycles = rows[(group.kind, group.m, group.block_size, group.one_in, one.n)]
+            now = [one.popsparse, *one.ours.values()]
+            assert [each["total"] for each in now if each] == cycles, "run: python -m popsparse_py.bench plans --out"
+
+
+def test_losses_are_counted_in_the_readme() -> None:
+    rows = [["uniform", 512, b, 8, 4, 100.0, 50.0, 200.0 * b] for b in (1, 16)]
+    rows.append(["banded", 512, 4, 8, 4, None, 80.0, None])
+    lines = plans_kept.readme_lines(
+        {"columns": list(plans_kept.COLUMNS), "rows": rows, "ablation": plans_view.ablation([("none", ())], [[1.0]])}
+    )
+    assert (
+        lines[2] == "| uniform | float16 | 2 | 2.00 |  |  | 2.00 | 2.00 | 0 | 2.00 (m = 512, b = 1, d = 1/8, n = 4) |"
+    )
+    assert "| 0.12 | **2** | 0.03 (m = 512, b = 16" in lines[7]
+    assert lines[3].startswith("| banded | float16 | 0 |")
+    assert (
+        "3 products were planned; 1 of them fit no plan of `popsparse`, 0 none of `balanced` (0 neither)" in lines[13]
+    )
