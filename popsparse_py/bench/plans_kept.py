@@ -35,13 +35,13 @@ def readme_lines(found: Dict[str, Any]) -> List[str]:
 
 def _line(rows: Sequence[Dict[str, Any]], kind: str, partials: str) -> str:
     rated = [row for row in rows if row["kind"] == kind and row["popsparse"] and row[partials]]
+    words = kind.replace("_", " ")
     if not rated:
-        return f"| {kind} | {partials} | 0 |{' |' * (len(BLOCK_SIZES) + 3)}"
+        return f"| {words} | {partials} | 0 |{' |' * (len(BLOCK_SIZES) + 3)}"
     means = [_mean([row for row in rated if row["b"] == b], partials) for b in BLOCK_SIZES]
     least = min(rated, key=lambda row: _ratio(row, partials))
     where = f"m = {least['m']}, b = {least['b']}, d = 1/{least['one_in']}, n = {least['n']}"
     slower = sum(_ratio(row, partials) < 1 for row in rated)
-    words = kind.replace("_", " ")
     return (
         f"| {words} | {partials} | {len(rated)} | {' | '.join(means)} | {_mean(rated, partials)} | "
         f"{f'**{slower}**' if slower else 0} | {_ratio(least, partials):.2f} ({where}) |"

@@ -86,7 +86,7 @@ def test_losses_are_counted_in_the_readme() -> None:
     assert (
         lines[2] == "| uniform | float16 | 2 | 2.00 |  |  | 2.00 | 2.00 | 0 | 2.00 (m = 512, b = 1, d = 1/8, n = 4) |"
     )
-    assert "| 0.12 | **2** | 0.03 (m = 512, b = 16" in lines[7]
+    assert "| 0.13 | **2** | 0.03 (m = 512, b = 16" in lines[7]
     assert lines[3].startswith("| banded | float16 | 0 |")
     assert (
         "3 products were planned; 1 of them fit no plan of `popsparse`, 0 none of `balanced` (0 neither)" in lines[13]
