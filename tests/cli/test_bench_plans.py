@@ -69,7 +69,7 @@ def test_the_command_prints_one_json_object(monkeypatch: pytest.MonkeyPatch, cap
 def test_the_table_that_ships_is_of_the_present_planner() -> None:
     found = result_tables.stored("plans")
     rows = {tuple(row[:5]): row[5:] for row in found["rows"]}
-    assert sum(key[0] == "uniform" for key in rows) == 400
+    assert {key[1:4] for key in rows if key[0] == "uniform"} >= {g[:3] for g in plans.whole_grid() if g.m <= 4096}
     for group in [*plans.quick_grid(), Group(512, 8, 16, (64,), "banded")]:
         for one in plans.compare(group, plans.PARTIALS):
             cycles = rows[(group.kind, group.m, group.block_size, group.one_in, one.n)]
