@@ -60,8 +60,9 @@ def _caption(rows: Sequence[Dict[str, Any]]) -> str:
     refused = sum(row["popsparse"] is None for row in rows)
     unfit = sum(row["float16"] is None for row in rows)
     both = sum(row["popsparse"] is None and row["float16"] is None for row in rows)
+    sides = [row["m"] for row in rows]
     return (
-        f"{len(rows)} products were planned; {refused} of them fit no plan of `popsparse`, {unfit} none of `balanced` "
+        f"{len(rows)} products with m = k from {min(sides)} to {max(sides)} were planned; {refused} of them fit no plan of `popsparse`, {unfit} none of `balanced` "
         f"({both} neither). Predicted cycles of `popsparse` with float16 partials over those of `balanced`, geometric "
         "means."
     )
