@@ -62,8 +62,8 @@ def _caption(rows: Sequence[Dict[str, Any]]) -> str:
     both = sum(row["popsparse"] is None and row["float16"] is None for row in rows)
     sides = [row["m"] for row in rows]
     return (
-        f"{len(rows)} products with m = k from {min(sides)} to {max(sides)} were planned; {refused} of them fit no plan "
-        f"of `popsparse`, {unfit} none of `balanced` ({both} neither). Predicted cycles of `popsparse` with float16 "
+        f"{len(rows)} products with m = k from {min(sides)} to {max(sides)} were planned; {refused} of them fit no "
+        f"plan of `popsparse`, {unfit} none of `balanced` ({both} neither). Predicted cycles of `popsparse` with float16 "
         "partials over those of `balanced`, geometric means."
     )
 
