@@ -63,8 +63,8 @@ def _caption(rows: Sequence[Dict[str, Any]]) -> str:
     sides = [row["m"] for row in rows]
     return (
         f"{len(rows)} products with m = k from {min(sides)} to {max(sides)} were planned; {refused} of them fit no "
-        f"plan of `popsparse`, {unfit} none of `balanced` ({both} neither). Predicted cycles of `popsparse` with float16 "
-        "partials over those of `balanced`, geometric means."
+        f"plan of `popsparse`, {unfit} none of `balanced` ({both} neither). Predicted cycles of `popsparse` with "
+        "float16 partials over those of `balanced`, geometric means."
     )
 
 
