@@ -6,6 +6,7 @@
 #include <poplar/Vertex.hpp>
 
 #include "bucket_info.hpp"
+#include "element_kernels.hpp"
 #include "work_split.hpp"
 
 namespace popsparse_py {
@@ -30,8 +31,9 @@ public:
       const BucketRow &row = *reinterpret_cast<const BucketRow *>(entry);
       const unsigned short *offsets = entry + sizeof(BucketRow) / sizeof(unsigned short);
       P *outputs = q.data() + row.localRow * static_cast<unsigned>(numColumns);
-      for (unsigned column = columns.begin; column < columns.end; column += kColumns) {
-        dotColumns(outputs + column, values, offsets, row.numBlocks, column, smaller(kColumns, columns.end - column));
+      for (unsigned column = columns.begin; column < columns.end; column += kElementColumns) {
+        dotColumns(outputs + column, values, offsets, row.numBlocks, s.data() + column,
+                   smaller(kElementColumns, columns.end - column));
       }
       entry = offsets + row.numBlocks;
       values += row.numBlocks;
@@ -40,24 +42,7 @@ public:
   }
 
 private:
-  static constexpr unsigned kColumns = 16; // sums held at a time
   static constexpr unsigned kOffsetElements = kOffsetBytes / sizeof(T);
-
-  // outputs: (width) of one row, from `column` on.
-  void dotColumns(P *outputs, const T *values, const unsigned short *offsets, unsigned count, unsigned column,
-                  unsigned width) {
-    float sums[kColumns] = {};
-    for (unsigned j = 0; j < count; ++j) {
-      const float value = static_cast<float>(values[j]);
-      const T *x = s.data() + offsets[j] * kOffsetElements + column;
-      for (unsigned c = 0; c < width; ++c) {
-        sums[c] += value * static_cast<float>(x[c]);
-      }
-    }
-    for (unsigned c = 0; c < width; ++c) {
-      outputs[c] = static_cast<P>(sums[c]);
-    }
-  }
 };
 
 template class DynamicElementDot<half, half>;

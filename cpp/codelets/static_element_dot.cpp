@@ -5,6 +5,7 @@
 #include <poplar/HalfFloat.hpp>
 #include <poplar/Vertex.hpp>
 
+#include "element_kernels.hpp"
 #include "meta_info.hpp"
 #include "work_split.hpp"
 
@@ -27,34 +28,14 @@ public:
     P *row = q.data() + static_cast<unsigned>(worker.firstLocalRow) * numColumns;
     for (unsigned i = 0; i < worker.numRows; ++i) {
       const unsigned count = *entry++;
-      for (unsigned column = worker.firstColumn; column < endColumn; column += kColumns) {
-        dotColumns(row + column, values, entry, count, column, smaller(kColumns, endColumn - column));
+      for (unsigned column = worker.firstColumn; column < endColumn; column += kElementColumns) {
+        dotColumns(row + column, values, entry, count, s.data() + column, smaller(kElementColumns, endColumn - column));
       }
       row += numColumns;
       entry += count;
       values += count;
     }
     return true;
-  }
-
-private:
-  static constexpr unsigned kColumns = 16; // sums held at a time
-  static constexpr unsigned kOffsetElements = kOffsetBytes / sizeof(T);
-
-  // outputs: (width) of one row, from `column` on.
-  void dotColumns(P *outputs, const T *values, const unsigned short *offsets, unsigned count, unsigned column,
-                  unsigned width) {
-    float sums[kColumns] = {};
-    for (unsigned j = 0; j < count; ++j) {
-      const float value = static_cast<float>(values[j]);
-      const T *x = s.data() + offsets[j] * kOffsetElements + column;
-      for (unsigned c = 0; c < width; ++c) {
-        sums[c] += value * static_cast<float>(x[c]);
-      }
-    }
-    for (unsigned c = 0; c < width; ++c) {
-      outputs[c] = static_cast<P>(sums[c]);
-    }
   }
 };
 

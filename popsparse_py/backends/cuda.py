@@ -23,18 +23,18 @@ from .host_arrays import checked_bias, empty_like, host_view
 
 
 class CudaBackend:
-    """One GPU. library: of the driver, "" for the system's; ordinal: which GPU; device: one that is open already."""
+    """One GPU. driver: its shared object, "" for the system's; ordinal: which GPU; device: one that is open already."""
 
     name = "cuda"
     threads, tier = 0, ""  # of the host: none
 
-    def __init__(self, library: str = "", ordinal: int = 0, device: Optional[CudaDevice] = None) -> None:
-        self.library, self.ordinal = library, ordinal
+    def __init__(self, driver: str = "", ordinal: int = 0, device: Optional[CudaDevice] = None) -> None:
+        self.driver, self.ordinal = driver, ordinal
         self._device = device
 
     def why_unavailable(self) -> Optional[str]:
         """None where the driver opens the device and it is new enough."""
-        return None if self._device is not None else why_no_device(self.library, self.ordinal)
+        return None if self._device is not None else why_no_device(self.driver, self.ordinal)
 
     @property
     def device(self) -> CudaDevice:
@@ -43,7 +43,7 @@ class CudaBackend:
             reason = self.why_unavailable()
             if reason is not None:
                 raise TargetUnavailableError(f"target 'cuda' cannot be used: {reason}")
-            self._device = open_device(self.library, self.ordinal)
+            self._device = open_device(self.driver, self.ordinal)
         return self._device
 
     def plan(self, pattern: BlockPattern, n: int, dtype: str, *, transposed: bool = False) -> CudaPlan:

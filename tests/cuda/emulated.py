@@ -68,8 +68,8 @@ class Emulated:
     """The emulated driver: its library, and what it can be told beside what a driver can."""
 
     def __init__(self, library: Path) -> None:
-        self.library = str(library)
-        self._handle = ctypes.CDLL(self.library)
+        self.path = str(library)
+        self._handle = ctypes.CDLL(self.path)
         self._handle.emulatorError.restype = ctypes.c_char_p
         self._handle.emulatorLaunches.restype = ctypes.c_long
 
@@ -77,7 +77,7 @@ class Emulated:
         """A device of that family; seed 0: threads in order, copies at once; else both as chance has it."""
         major, minor = MACHINES[machine]
         self._handle.emulatorConfigure(major, minor, seed, ctypes.c_size_t(num_bytes))
-        return CudaDevice(self.library, 0, kernels=b"emulated")
+        return CudaDevice(self.path, 0, kernels=b"emulated")
 
     def backend(self, machine: str, seed: int = 0) -> CudaBackend:
         """The backend of such a device."""

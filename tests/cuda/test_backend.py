@@ -26,12 +26,12 @@ from popsparse_py.backends.cuda_kernels import module_for
 
 
 def test_a_missing_driver_is_named() -> None:
-    reason = CudaBackend(library="libcuda_that_is_not_there.so.1").why_unavailable()
+    reason = CudaBackend(driver="libcuda_that_is_not_there.so.1").why_unavailable()
     assert reason is not None
     assert reason.startswith("no CUDA driver was found: libcuda_that_is_not_there.so.1")
     assert "target='cpu'" in reason
     with pytest.raises(TargetUnavailableError, match="target 'cuda' cannot be used: no CUDA driver"):
-        _ = CudaBackend(library="libcuda_that_is_not_there.so.1").device
+        _ = CudaBackend(driver="libcuda_that_is_not_there.so.1").device
 
 
 def test_another_library_is_no_driver(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_old_devices_are_refused() -> None:
 
 def test_a_missing_device_is_named(emulated: Emulated) -> None:
     with pytest.raises(TargetUnavailableError, match="there is no CUDA device 3: the driver has 1"):
-        CudaDevice(emulated.library, 3)
+        CudaDevice(emulated.path, 3)
 
 
 def test_too_little_memory_says_how_much_is_free(emulated: Emulated) -> None:

@@ -58,7 +58,7 @@ def planted(fault: str, folder: Path, emulator: Path) -> Path:
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_planted_fault_is_found(fault: str, tmp_path: Path, emulated: Emulated) -> None:
-    faulty = Emulated(planted(fault, tmp_path, Path(emulated.library).parent))
+    faulty = Emulated(planted(fault, tmp_path, Path(emulated.path).parent))
     made = case((1020, 1400), 40, 16, "float16", density=0.05, seed=1)  # two blocks of threads, a cluster
     with pytest.raises((PopsparseError, AssertionError)):
         for seed in range(1, 9):
