@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Optional, Union
+from typing import Any, Optional, Tuple, Union
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from popsparse_planner.pattern import BlockPattern
 from .backends.base import Result, check_x_shape
 from .backends.cpu import CpuBackend, CpuKernel, checked_out, native_pattern
 from .backends.cuda import CudaBackend, CudaKernel
+from .backends.cuda_dense import DenseCopy, warn_of_dense
 from .backends.host_arrays import HOST_DTYPES, empty_like, host_view
 from .formats import BlockSparseMatrix
 
@@ -36,17 +37,19 @@ def multiply(
     """y (m, n) or (m) = a x."""
     check_out_dtype(out_dtype)
     if len(x.shape) == 1:
-        column = kernel_of(backend, a, 1, plan, by_rows=True).multiply(x[:, None], None, "none", out_dtype)
+        column = kernel_of(backend, a, 1, plan, by_rows=True, x=x).multiply(x[:, None], None, "none", out_dtype)
         return column[:, 0] if out is None else _copied(out, column[:, 0])
     check_x_shape(*a.shape, tuple(x.shape))
     by_rows = x.shape[1] == 1  # a column is a row too
-    return kernel_of(backend, a, x.shape[1], plan, by_rows=by_rows).multiply(x, None, "none", out_dtype, out)
+    return kernel_of(backend, a, x.shape[1], plan, by_rows=by_rows, x=x).multiply(x, None, "none", out_dtype, out)
 
 
 def multiply_traced(backend: HostBackend, a: BlockSparseMatrix, x: Any, plan: Any) -> Result:
     """Result of a x (k, n) by `plan`."""
     check_x_shape(*a.shape, tuple(x.shape))
-    return kernel_of(backend, a, x.shape[1], plan).run(x)
+    kernel = kernel_of(backend, a, x.shape[1], plan)
+    assert not isinstance(kernel, DenseCopy)  # only takes the place of plans that nobody asked for
+    return kernel.run(x)
 
 
 def linear(
@@ -63,7 +66,7 @@ def linear(
     rows = x.reshape(-1, a.shape[1])
     if rows.shape[0] == 0:
         raise ShapeError(f"x has shape {tuple(x.shape)}: expected at least one row")
-    y = kernel_of(backend, a, rows.shape[0], plan, by_rows=True).multiply_rows(rows, bias, activation)
+    y = kernel_of(backend, a, rows.shape[0], plan, by_rows=True, x=x).multiply_rows(rows, bias, activation)
     return y.reshape((*x.shape[:-1], a.shape[0]))
 
 
@@ -95,15 +98,23 @@ def sampled(
 
 
 def kernel_of(
-    backend: HostBackend, a: BlockSparseMatrix, n: int, plan: Any, *, transposed: bool = False, by_rows: bool = False
-) -> Union[CpuKernel, CudaKernel]:
+    backend: HostBackend,
+    a: BlockSparseMatrix,
+    n: int,
+    plan: Any,
+    *,
+    transposed: bool = False,
+    by_rows: bool = False,
+    x: Any = None,
+) -> Union[CpuKernel, CudaKernel, DenseCopy]:
     """The kernel of `plan`, or of one for about n columns, with a's values packed; kept on `a`.
 
     by_rows: it will get rows of samples, as in PyTorch. Values that a tensor was given in place since are packed anew.
+    x: what it will be given, whose device a dense copy is made for.
     """
     about = max(_NARROWEST, 1 << (n - 1).bit_length()) if plan is None else id(plan)
     by_rows &= isinstance(backend, CpuBackend) and plan is None and a.block_size >= _LOWEST_BY_ROWS
-    key = (backend.name, backend.tier, backend.threads, about, transposed, by_rows)
+    key = (backend.name, backend.tier, backend.threads, *_place_of(backend), about, transposed, by_rows)
     values = a.values
     version = getattr(values, "_version", 0)
     kept = a._kernels
@@ -111,12 +122,25 @@ def kernel_of(
     if kernel is None or packed != version:
         if kernel is None:
             made: Any = plan or _plan(backend, a, about, transposed, by_rows)
-            kernel = backend.compile(made, transposed=transposed)
+            kernel = _compiled(backend, made, transposed, x if plan is None else None)
         kernel.load(a)
     kept[key] = (kernel, version)
     while len(kept) > KERNELS_KEPT:
         kept.pop(next(iter(kept)), None)
     return kernel
+
+
+def _place_of(backend: HostBackend) -> Tuple[int, bool]:
+    """Which GPU, and whether a dense copy may be used there."""
+    return (backend.ordinal, backend.may_use_dense) if isinstance(backend, CudaBackend) else (0, False)
+
+
+def _compiled(backend: HostBackend, plan: Any, transposed: bool, x: Any) -> Union[CpuKernel, CudaKernel, DenseCopy]:
+    """The kernel of a plan, or where the backend may and the plan says that it is faster, a dense copy for x."""
+    if isinstance(backend, CudaBackend) and backend.may_use_dense and x is not None and plan.dense_is_faster:
+        warn_of_dense(plan, stacklevel=5)  # the caller of spmm or linear
+        return DenseCopy(plan, x)
+    return backend.compile(plan, transposed=transposed)
 
 
 def check_out_dtype(out_dtype: Optional[str]) -> None:

@@ -24,6 +24,7 @@ from . import host
 from .backends.base import Backend, Kernel, Result, check_x_shape
 from .backends.cpu import CpuBackend
 from .backends.cuda import CudaBackend
+from .backends.cuda_tensors import is_on_device
 from .backends.ipu_model import IpuModelBackend
 from .dynamic_ops import dynamic_product, sampled_product
 from .formats import BlockSparseMatrix, set_product
@@ -95,12 +96,14 @@ def spmm(
     change or `a.invalidate()`. A dynamic plan keeps its compiled kernel itself and loads `a` where that is not loaded;
     planned with grad_input, it serves `b.T` from the buckets of b. out_dtype: of the result; None keeps a's. out: where
     to put it (target "cpu" only). target: one of `targets()`; "auto" is the one that `plan` is for, else what
-    `use_target` says, else the first that can be used. "cpu" multiplies float32, float16 and (tensors) bfloat16, sums
-    in float32, and takes x as it lies, any strides. Raises ShapeError, DTypeError, PlanError (no plan, or one of
-    another pattern), CapacityError (too many blocks for a dynamic plan), TileMemoryError, TargetUnavailableError.
+    `use_target` says, else the GPU on which x lies, else the first that can be used. On that GPU "auto" multiplies by a
+    dense copy of W where this is predicted to take less time, and warns (DenseIsFasterWarning). "cpu" multiplies
+    float32, float16 and (tensors) bfloat16, sums in float32, and takes x as it lies, any strides. Raises ShapeError,
+    DTypeError, PlanError (no plan, or one of another pattern), CapacityError (too many blocks for a dynamic plan),
+    TileMemoryError, TargetUnavailableError.
     """
-    target = _target_of(plan, target, x)
-    backend, _ = _chosen_backend(target)
+    target = _target_of(plan, target)
+    backend, _ = _chosen_backend(target, x)
     if isinstance(backend, _IN_PLACE):
         return host.multiply(backend, a, _array(x), plan, out_dtype, out)
     if out is not None:
@@ -121,8 +124,8 @@ def linear(
 
     activation: "none", "relu" or "gelu" (the exact one, by erf). On "cpu" one pass does it all. Raises as spmm.
     """
-    target = _target_of(plan, target, x)
-    backend, _ = _chosen_backend(target)
+    target = _target_of(plan, target)
+    backend, _ = _chosen_backend(target, x)
     x = _array(x)
     if isinstance(backend, _IN_PLACE):
         return host.linear(backend, x, a, bias, plan, activation)
@@ -149,7 +152,7 @@ def sddmm(
     put the values (target "cpu" only).
     Raises ShapeError, DTypeError, PlanError, CapacityError, TileMemoryError, TargetUnavailableError.
     """
-    backend, _ = _chosen_backend(_target_of(plan, target, x))
+    backend, _ = _chosen_backend(_target_of(plan, target), x)
     if isinstance(backend, _IN_PLACE):
         return host.sampled(backend, pattern, _array(dy), _array(x), out)
     if out is not None:
@@ -164,8 +167,8 @@ def run(plan: AnyPlan, a: BlockSparseMatrix, x: Any, *, target: Optional[str] = 
 
     target: None is the one that the plan is for.
     """
-    target = _target_of(plan, "auto", x) if target is None else target
-    backend, chosen = _chosen_backend(target)
+    target = _target_of(plan, "auto") if target is None else target
+    backend, chosen = _chosen_backend(target, x)
     if isinstance(backend, _IN_PLACE):
         y, trace = host.multiply_traced(backend, a, _array(x), plan)
         return Result(y, replace(trace, chosen=chosen))
@@ -192,22 +195,26 @@ def _product(a: BlockSparseMatrix, x: Any, plan: Any, target: str, out_dtype: Op
     return Result(_like(x, np.ascontiguousarray(y)), replace(trace, chosen=chosen))
 
 
-def _target_of(plan: Optional[AnyPlan], target: str, x: Any) -> str:
-    """`target`, or where that is "auto" the target of `plan`, or "cuda" for a tensor there; else "auto" stays."""
-    if target != "auto":
+def _target_of(plan: Optional[AnyPlan], target: str) -> str:
+    """`target`, or where that is "auto" the target of `plan`; else "auto" stays."""
+    if target != "auto" or plan is None:
         return target
-    if plan is not None:
-        return "cpu" if isinstance(plan, CpuPlan) else "cuda" if isinstance(plan, CudaPlan) else "ipu_model"
-    return "cuda" if is_tensor(x) and x.is_cuda and _target.get() == "auto" else "auto"
+    return "cpu" if isinstance(plan, CpuPlan) else "cuda" if isinstance(plan, CudaPlan) else "ipu_model"
 
 
-def _chosen_backend(target: str) -> Tuple[Any, str]:
-    """The backend that `target` means and why; TargetUnavailableError if it is unknown or cannot be used."""
+def _chosen_backend(target: str, x: Any = None) -> Tuple[Any, str]:
+    """The backend that `target` means for x and why; TargetUnavailableError if it is unknown or cannot be used.
+
+    "auto" follows a tensor to its GPU, and may use a dense copy of W there.
+    """
     chosen = "asked for"
     backends = _backends()
     if target == "auto":
         target = _target.get()
         chosen = "use_target"
+    if x is not None and target in ("auto", "cuda") and is_on_device(x):
+        backends["cuda"] = CudaBackend(ordinal=x.device.index or 0, may_use_dense=target == "auto")
+        target, chosen = "cuda", chosen if target == "cuda" else "auto: x lies there"
     if target == "auto":
         asked = [name for name in backends if name != "cuda"]
         usable = next((name for name in asked if backends[name].why_unavailable() is None), None)

@@ -23,13 +23,18 @@ from .host_arrays import checked_bias, empty_like, host_view
 
 
 class CudaBackend:
-    """One GPU. driver: its shared object, "" for the system's; ordinal: which GPU; device: one that is open already."""
+    """One GPU. driver: its shared object, "" for the system's; ordinal: which GPU; device: one that is open already.
+
+    may_use_dense: whether products without a plan may use a dense copy of W where that is predicted to be faster.
+    """
 
     name = "cuda"
     threads, tier = 0, ""  # of the host: none
 
-    def __init__(self, driver: str = "", ordinal: int = 0, device: Optional[CudaDevice] = None) -> None:
-        self.driver, self.ordinal = driver, ordinal
+    def __init__(
+        self, driver: str = "", ordinal: int = 0, device: Optional[CudaDevice] = None, may_use_dense: bool = False
+    ) -> None:
+        self.driver, self.ordinal, self.may_use_dense = driver, ordinal, may_use_dense
         self._device = device
 
     def why_unavailable(self) -> Optional[str]:
@@ -66,14 +71,18 @@ class CudaBackend:
     def sampled(self, pattern: BlockPattern, dy: Any, x: Any, out: Any = None) -> Any:
         """values (nnz_blocks, b, b) of dy (m, n) x (k, n)^T at the pattern's blocks, arrays or tensors of one dtype."""
         _refuse_out(out)
-        left, right = host_view(dy, "dy"), host_view(x, "x")
         (m, k), b = pattern.shape, pattern.block_size
-        if left.ndim != 2 or right.ndim != 2 or left.shape != (m, right.shape[1]) or right.shape[0] != k:
-            raise ShapeError(f"dy has shape {left.shape} and x {right.shape}: expected ({m}, n) and ({k}, n)")
-        if left.dtype != right.dtype:
+        if len(dy.shape) != 2 or len(x.shape) != 2 or tuple(dy.shape) != (m, x.shape[1]) or x.shape[0] != k:
+            raise ShapeError(f"dy has shape {tuple(dy.shape)} and x {tuple(x.shape)}: expected ({m}, n) and ({k}, n)")
+        if dtype_name(dy) != dtype_name(x):
             raise DTypeError(
-                f"dy has dtype {left.dtype} and x {right.dtype}: expected the same", dtype=str(right.dtype)
+                f"dy has dtype {dtype_name(dy)} and x {dtype_name(x)}: expected the same", dtype=dtype_name(x)
             )
+        if cuda_tensors.is_on_device(dy) and cuda_tensors.is_on_device(x):
+            found = x.new_empty((pattern.nnz_blocks, b, b))
+            cuda_tensors.sampled(CudaSampler(self.device, pattern, _known(dtype_name(x))), dy, x, found)
+            return found
+        left, right = host_view(dy, "dy"), host_view(x, "x")
         values, memory = empty_like((pattern.nnz_blocks, b, b), _dtype_of(right), x)
         sampler = CudaSampler(self.device, pattern, _dtype_of(right))
         (dy_on, dy_pitch), (x_on, x_pitch) = _upload(self.device, left), _upload(self.device, right)
@@ -110,6 +119,7 @@ class CudaKernel:
             kept = self._product if self._pattern is w.pattern else None
             product = kept or CudaProduct(self.device, self.plan, w.pattern)
             if cuda_tensors.is_on_device(w.values):
+                self._check_place(w.values, "W's values")
                 values: Any = w.values.detach().contiguous()
                 product.set_values(values.data_ptr(), cuda_tensors.current_stream(values))
             else:
@@ -151,8 +161,14 @@ class CudaKernel:
         """The product of a tensor there, on torch's current stream; bias: a tensor there too."""
         _refuse_out(out)
         self._check_dtype(dtype_name(x))
+        self._check_place(x, "the elements of x")
         with self._lock:
             return cuda_tensors.multiply(self._loaded(), x, bias, activation)
+
+    def _check_place(self, tensor: Any, what: str) -> None:
+        found, ours = tensor.device.index or 0, self.device.ordinal
+        if found != ours:
+            raise PlanError(f"{what} lie on cuda:{found}, the kernel on cuda:{ours}: use .to('cuda:{ours}')")
 
     def _check_dtype(self, found: str) -> None:
         if found != self.plan.dtype:
@@ -202,7 +218,11 @@ def _converted(y: Any, dtype: Optional[str]) -> Any:
 
 def _dtype_of(view: np.ndarray) -> str:
     """The element type that host_view's array stands for."""
-    name = "bfloat16" if view.dtype == np.uint16 else view.dtype.name
+    return _known("bfloat16" if view.dtype == np.uint16 else view.dtype.name)
+
+
+def _known(name: str) -> str:
+    """The element type, DTypeError if no kernel takes it."""
     if name not in GPU_DTYPES:
         raise DTypeError(f"dtype {name} has no cuda kernel: expected one of {', '.join(GPU_DTYPES)}", dtype=name)
     return name

@@ -35,6 +35,7 @@ class CudaDevice:
     def __init__(self, library: str = "", ordinal: int = 0, kernels: Optional[bytes] = None) -> None:
         core = import_module("popsparse_py._core")
         self.native = core.CudaDevice(library, ordinal)
+        self.ordinal = ordinal
         self.facts: Dict[str, Any] = self.native.facts
         self.machine: CudaMachine = cuda_machine((self.facts["major"], self.facts["minor"]), self.facts["shared_bytes"])
         self._functions: Dict[Tuple[str, int], int] = {}

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Iterator
 
 import numpy as np
 import pytest
 from cuda.emulated import Emulated
-from cuda.operands import assert_product, case
+from cuda.operands import assert_product, case, exact
 
 import popsparse_py as ps
 from popsparse_planner import (
@@ -21,8 +22,10 @@ from popsparse_planner import (
 from popsparse_planner.cuda_machine import cuda_machine
 from popsparse_planner.cuda_plan import plan_cuda
 from popsparse_py.backends.cuda import CudaBackend
+from popsparse_py.backends.cuda_dense import DenseIsFasterWarning
 from popsparse_py.backends.cuda_device import CudaDevice
 from popsparse_py.backends.cuda_kernels import module_for
+from popsparse_py.formats.arrays import is_tensor
 
 
 def test_a_missing_driver_is_named() -> None:
@@ -135,3 +138,61 @@ def test_plans_need_no_gpu() -> None:
     plan = ps.plan(BlockPattern.random((4096, 4096), density=1 / 16, block_size=16), 4096, target="cuda")
     assert plan.kernel == "rows"
     assert "never run on a GPU" in plan.explain()
+
+
+@pytest.fixture
+def tensors_on_device(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> Iterator[CudaDevice]:
+    """This process's tensors are taken for those of an emulated GPU."""
+    device = emulated.device("Hopper", 4)
+    monkeypatch.setattr("popsparse_py.ops.CudaBackend.device", device)
+    monkeypatch.setattr("popsparse_py.ops.CudaBackend.why_unavailable", lambda self: None)
+    monkeypatch.setattr("popsparse_py.backends.cuda_tensors.is_on_device", is_tensor)
+    monkeypatch.setattr("popsparse_py.ops.is_on_device", is_tensor)
+    emulated.trust(True)
+    yield device
+    emulated.trust(False)
+
+
+def test_auto_follows_a_tensor_to_its_gpu(tensors_on_device: CudaDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    monkeypatch.setattr("popsparse_planner.cuda_plan.CudaPlan.dense_is_faster", False)
+    made = case((64, 96), 20, 16, "bfloat16")
+    assert_product(ps.spmm(made.a, made.x), made.dense, made.x, "bfloat16")
+    values = ps.sddmm(made.a.pattern, made.dy, made.x)
+    rows, cols = made.a.pattern.rows, made.a.pattern.cols
+    whole = (exact(made.dy) @ exact(made.x).T).reshape(4, 16, 6, 16).transpose(0, 2, 1, 3)
+    np.testing.assert_allclose(exact(values), whole[rows, cols], rtol=2.0**-7, atol=1e-3)
+    result = ps.run(ps.plan(made.a, 20, target="cuda"), made.a, made.x)
+    assert (result.trace.target, result.trace.chosen) == ("cuda", "asked for")
+
+
+def test_auto_takes_a_dense_copy_where_it_is_faster_and_says_so(
+    tensors_on_device: CudaDevice, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    monkeypatch.setattr("popsparse_planner.cuda_plan.CudaPlan.dense_is_faster", True)
+    made, before = case((60, 90), 20, 8, "bfloat16"), emulated.launches
+    with pytest.warns(DenseIsFasterWarning, match="a dense copy of W is used: cuda plan of") as said:
+        y = ps.spmm(made.a, made.x)
+    assert said[0].filename == __file__
+    assert_product(y, made.dense, made.x, "bfloat16")
+    bias = torch.from_numpy(made.bias)
+    shifted = ps.linear(made.x.T, made.a, bias, activation="relu")  # by the same copy
+    np.testing.assert_allclose(
+        exact(shifted), np.maximum(made.dense @ exact(made.x) + made.bias[:, None], 0).T, atol=0.1
+    )
+    made.a.values = made.a.values * 2
+    with pytest.warns(DenseIsFasterWarning):
+        assert_product(ps.spmm(made.a, made.x), 2 * made.dense, made.x, "bfloat16")
+    assert emulated.launches == before
+    assert_product(ps.spmm(made.a, made.x, target="cuda"), 2 * made.dense, made.x, "bfloat16")
+    assert emulated.launches > before
+
+
+def test_operands_of_another_gpu_are_refused(tensors_on_device: CudaDevice) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    made = case((64, 96), 20, 16, "bfloat16")
+    kernel = CudaBackend(device=tensors_on_device).compile(ps.plan(made.a, 20, target="cuda"))
+    tensors_on_device.ordinal = 1
+    with pytest.raises(PlanError, match=r"W's values lie on cuda:0, the kernel on cuda:1: use .to\('cuda:1'\)"):
+        kernel.load(made.a)
