@@ -16,9 +16,9 @@ namespace py = pybind11;
 namespace {
 
 using Words = std::vector<std::uint64_t>;
-// x, values, y, bias: device addresses; elements from row to row of x and y; m, k, n; activation.
+// x, values, y, bias: device addresses; elements from row to row of x and y; m, k, n; activation; address of fault.
 using PyProduct = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, std::int64_t, std::int64_t,
-                             std::int32_t, std::int32_t, std::int32_t, std::int32_t>;
+                             std::int32_t, std::int32_t, std::int32_t, std::int32_t, std::uint64_t>;
 // Rows and columns of the boxes of x (0, 0: no tensor map), whether elements are bfloat16, and blocks of a cluster.
 using PyBoxes = std::tuple<std::uint32_t, std::uint32_t, bool, unsigned>;
 using PyGrid = std::tuple<unsigned, unsigned, unsigned, unsigned>; // blocks x, blocks y, threads, shared bytes
@@ -48,7 +48,7 @@ void launch(cuda::Device &device, std::uint64_t function, const PyGrid &grid, co
   const auto [blocksX, blocksY, threads, sharedBytes] = grid;
   cuda::Product product;
   std::tie(product.x, product.values, product.y, product.bias, product.xPitch, product.yPitch, product.m, product.k,
-           product.n, product.activation) = given;
+           product.n, product.activation, product.fault) = given;
   const auto [rows, columns, bfloat16, cluster] = pyBoxes;
   const py::gil_scoped_release release;
   device.launch(function, {blocksX, blocksY, threads, sharedBytes, cluster}, product, {bfloat16, rows, columns}, rest,

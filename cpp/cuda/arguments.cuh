@@ -19,6 +19,7 @@ struct Product {
   const float *bias; // (m) or null
   int64_t xPitch, yPitch;
   int32_t m, k, n, activation;
+  const int32_t *fault; // null, or a word that is not 0 where W's pattern was not sound: then all of Y is NaN
 };
 static_assert(sizeof(Product) == 256, "the launcher fills it in");
 

@@ -30,6 +30,7 @@ struct Product {
   std::uint64_t x = 0, values = 0, y = 0, bias = 0;
   std::int64_t xPitch = 0, yPitch = 0;
   std::int32_t m = 0, k = 0, n = 0, activation = 0;
+  std::uint64_t fault = 0;
 };
 static_assert(sizeof(Product) == 256, "arguments.cuh");
 

@@ -6,7 +6,16 @@
 
 namespace popsparse_py::cuda {
 
+// Whether the pattern was found unsound when it was encoded: then no result may look like one.
+POPSPARSE_DEVICE bool hasFault(const Product &product) {
+  return product.fault != nullptr && loadConstant(product.fault) != 0;
+}
+
+// What is added to every element of a row of Y.
 POPSPARSE_DEVICE float biasOf(const Product &product, int row) {
+  if (hasFault(product)) {
+    return notANumber();
+  }
   return product.bias != nullptr && row >= 0 && row < product.m ? loadConstant(product.bias + row) : 0.0f;
 }
 

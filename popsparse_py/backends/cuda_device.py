@@ -48,7 +48,7 @@ class CudaDevice:
         self,
         name: str,
         grid: Tuple[int, int, int, int],  # blocks along x and y, threads, bytes of shared memory
-        product: Sequence[int],  # x, values, y, bias, pitches of x and y, m, k, n, activation
+        product: Sequence[int],  # x, values, y, bias, pitches of x and y, m, k, n, activation, fault
         rest: Sequence[int],
         *,
         boxes: Tuple[int, int, bool, int] = (0, 0, False, 1),

@@ -31,19 +31,31 @@ Scratch = Callable[[int], int]  # address of so many bytes, which live until the
 
 
 class Operands:
-    """Addresses of one call. x (k, n), y (m, n): pitches in elements, x's a multiple of 16 bytes; bias may be 0."""
+    """Addresses of one call. x (k, n), y (m, n): pitches in elements, x's a multiple of 16 bytes; bias, and fault, an
+    int32 that is not 0 where y has to be NaN, may be 0: none.
+    """
 
-    def __init__(self, x: int, x_pitch: int, y: int, y_pitch: int, n: int, bias: int = 0, activation: str = "none"):
+    def __init__(
+        self,
+        x: int,
+        x_pitch: int,
+        y: int,
+        y_pitch: int,
+        n: int,
+        bias: int = 0,
+        activation: str = "none",
+        fault: int = 0,
+    ) -> None:
         if activation not in ACTIVATIONS:
             raise PlanError(f"activation {activation!r} is unknown: expected one of {', '.join(ACTIVATIONS)}")
         self.x, self.x_pitch, self.y, self.y_pitch, self.n = x, x_pitch, y, y_pitch, n
-        self.bias, self.activation = bias, ACTIVATIONS.index(activation)
+        self.bias, self.activation, self.fault = bias, ACTIVATIONS.index(activation), fault
 
     def product(self, values: int, shape: Tuple[int, int]) -> Tuple[int, ...]:
         """What every kernel's arguments begin with, for W or W's transpose of this shape."""
         return (
             *(self.x, values, self.y, self.bias, self.x_pitch, self.y_pitch),
-            *(*shape, self.n, self.activation),
+            *(*shape, self.n, self.activation, self.fault),
         )
 
 
@@ -77,7 +89,7 @@ class CudaProduct:
         if self._packed is not None:
             count = self._packed.num_bytes // 2
             grid = (min(-(-count // GATHER_THREADS), 65535), 1, GATHER_THREADS, 0)
-            product = (0, values, self._packed.pointer, 0, 0, 0, 0, 0, 0, 0)
+            product = Operands(0, 0, self._packed.pointer, 0, 0).product(values, (0, 0))
             if count:
                 self.device.launch("gather_values", grid, product, (self.arrays[0].pointer, count), stream=stream)
             self._values = self._packed.pointer

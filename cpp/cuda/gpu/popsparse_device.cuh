@@ -290,6 +290,10 @@ template <int count> POPSPARSE_DEVICE void raiseRegisters() {
 #endif
 }
 
+POPSPARSE_DEVICE float notANumber() {
+  return __int_as_float(0x7fffffff);
+}
+
 // --- loads of what no kernel writes
 
 // 8 bytes that are read once: they take no place in the first cache.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 #include "registry.hpp"
@@ -163,6 +164,9 @@ inline void groupFinish() {}
 template <int count> inline void lowerRegisters() {}
 template <int count> inline void raiseRegisters() {}
 
+inline float notANumber() {
+  return std::numeric_limits<float>::quiet_NaN();
+}
 inline uint2 loadOnce(const uint2 *from) {
   return emulator::checkedLoad(from);
 }
