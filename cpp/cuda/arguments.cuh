@@ -12,7 +12,7 @@ enum Activation : int32_t { kNone = 0, kRelu = 1, kGelu = 2 };
 // Y (m, n) = activation(W X + bias); X (k, n) with `xPitch` elements from row to row, a multiple of 16 bytes.
 struct Product {
   TensorMap
-      xMap;      // boxes of kSlabRows x kSlabColumns of X, 128-byte swizzle; unused where Machine::kTensorMaps is false
+      xMap;      // boxes of a panel's share of X (slab_ring.cuh), 128-byte swizzle; unused without Machine::kTensorMaps
   const void *x; // (k, n)
   const void *values;
   void *y;           // (m, n), yPitch elements from row to row
@@ -23,23 +23,32 @@ struct Product {
 };
 static_assert(sizeof(Product) == 256, "the launcher fills it in");
 
-// Blocks of 16 x 16 or 32 x 32 that lie at `offset * 16` elements in values, with `valuePitch` elements from row to
-// row.
+// The slabs of X that each cluster, or block of threads where there are none, needs: ascending; slabs null: every slab,
+// in order. Elsewhere a slab is known by its position in this list.
+struct SlabList {
+  const int32_t *slabs;
+  const uint32_t *begins; // (clusters + 1) where those of each begin
+};
+
+// Blocks of 16 x 16, 32 x 32 or 64 x 64 that lie at `offset * 16` elements in values, with `valuePitch` elements from
+// row to row. A k row: position of the slab * rows of a slab + row of the slab.
 struct RowsArguments {
   Product product;
   const uint2 *stream;    // per block: x = first k row | slot << 24, y = offset
   const uint32_t *begins; // (row groups * warps + 1) where the blocks of each warp begin in `stream`, ordered by slab
   const int32_t *rows;    // (row groups, warps, slots) first row of Y of each slot, -1: none
   int64_t valuePitch;
+  SlabList list;
 };
 
-// Groups of 8 rows times 16 gathered rows of X.
+// Groups of 8 rows times 16 rows of X, gathered from slabs of which the first is less than a span before the last.
 struct VectorsArguments {
   Product product;        // values: (entries, 32 lanes, 4) in the order of the lanes' fragments
-  const uint32_t *stream; // (entries) slab | slot << 24
-  const uint8_t *kRows;   // (entries, 16) rows of X inside the slab
-  const uint32_t *begins; // (row groups * warps + 1)
+  const uint32_t *stream; // (entries) position of the last slab that is needed | slot << 24
+  const uint16_t *kRows;  // (entries, 16) rows of the ring: (position of the slab * 128 + row) % (stages * 128)
+  const uint32_t *begins; // (row groups * warps + 1) those of a warp are ordered by their last slab
   const int32_t *rows;    // (row groups, warps, slots, 8) rows of Y, -1: none
+  SlabList list;
 };
 
 // y[i] = values[sources[i]], or 0 where sources[i] is negative.

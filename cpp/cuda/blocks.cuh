@@ -56,7 +56,9 @@ template <bool transposed> struct WideBlock {
 
 template <class Element, class Machine, bool transposed> struct BlocksProduct {
   using Block = WideBlock<transposed>;
-  static constexpr int kTiles = kSlabColumns / 8;
+  using Shape = NarrowSlab;
+  using Ring = SlabRing<Machine, Shape>;
+  static constexpr int kTiles = Shape::kColumns / 8;
   static constexpr int kSlots = Machine::kAccumulators / (kTiles * 4);
   float sums[kSlots][kTiles][4];
 
@@ -87,7 +89,7 @@ template <class Element, class Machine, bool transposed> struct BlocksProduct {
     }
   }
 
-  POPSPARSE_DEVICE void stream(const RowsArguments &arguments, SlabRing<Machine> &ring, uint32_t begin, uint32_t end) {
+  POPSPARSE_DEVICE void stream(const RowsArguments &arguments, Ring &ring, uint32_t begin, uint32_t end) {
     Block next;
     uint2 place = begin < end ? loadConstant(arguments.stream + begin) : uint2{};
     if (begin < end) {
@@ -102,7 +104,7 @@ template <class Element, class Machine, bool transposed> struct BlocksProduct {
         next.load(arguments.product.values, place.y, arguments.valuePitch);
       }
       const int row = static_cast<int>(where & 0xffffff);
-      multiply(block, ring.reach(row / kSlabRows), row % kSlabRows, static_cast<int>(where >> 24));
+      multiply(block, ring.reach(row / Shape::kRows), row % Shape::kRows, static_cast<int>(where >> 24));
     }
   }
 
@@ -122,12 +124,13 @@ template <class Element, class Machine, bool transposed> struct BlocksProduct {
   }
 };
 
-// Grid: (ceil(n / kSlabColumns), row groups). See RowsArguments, with warpgroups in place of warps.
+// Grid: (ceil(n / columns of a slab), row groups). See RowsArguments, with warpgroups in place of warps.
 template <class Element, class Machine, bool transposed>
 POPSPARSE_DEVICE void multiplyBlocks(const RowsArguments &arguments) {
-  overSlabs<Machine>(arguments.product, [&](SlabRing<Machine> &ring, int warp, int column) {
+  using Work = BlocksProduct<Element, Machine, transposed>;
+  overSlabs<Machine, typename Work::Shape>(arguments.product, arguments.list, [&](auto &ring, int warp, int column) {
     const int group = static_cast<int>(blockIdx.y) * kGroups + warp / kGroupWarps;
-    BlocksProduct<Element, Machine, transposed> product;
+    Work product;
     product.clear();
     product.stream(arguments, ring, loadConstant(arguments.begins + group), loadConstant(arguments.begins + group + 1));
     ring.finish();

@@ -10,15 +10,20 @@ constexpr int kLanes = 32;
 constexpr int kConsumerWarps = 8;
 constexpr int kProducerWarps = 4; // a warpgroup, as registers are moved between warpgroups
 constexpr int kRingThreads = (kConsumerWarps + kProducerWarps) * kLanes;
-constexpr int kSlabRows = 128;   // of X
-constexpr int kSlabColumns = 64; // 128 bytes of 16-bit elements, the widest swizzle
-constexpr int kSlabBytes = kSlabRows * kSlabColumns * 2;
-constexpr int kStages = 6; // 96 KB: fits the 99 KB of the smallest machines
+
+// How X is cut: slabs of `rows` rows and `panels` panels of 128 bytes, the widest swizzle.
+template <int elementBytes, int panels, int rows> struct SlabShape {
+  static constexpr int kElementBytes = elementBytes, kPanels = panels, kRows = rows;
+  static constexpr int kPanelColumns = 128 / elementBytes, kColumns = panels * kPanelColumns;
+  static constexpr int kPanelBytes = rows * 128, kBytes = panels * kPanelBytes;
+};
+using NarrowSlab = SlabShape<2, 1, 128>; // 16 KB of 16-bit elements
 
 // sm_80 and later: copies by cp.async.
 struct Ampere {
   static constexpr bool kTensorMaps = false, kClusters = false;
-  static constexpr int kAccumulators = 64; // of a lane
+  static constexpr int kAccumulators = 64;      // of a lane
+  static constexpr int kSlabsBytes = 96 * 1024; // of shared memory: the smallest of these machines has 99 KB
   static constexpr int kProducerRegisters = 0, kConsumerRegisters = 0;
 };
 
@@ -26,6 +31,7 @@ struct Ampere {
 struct Blackwell {
   static constexpr bool kTensorMaps = true, kClusters = false;
   static constexpr int kAccumulators = 64;
+  static constexpr int kSlabsBytes = 96 * 1024;
   static constexpr int kProducerRegisters = 0, kConsumerRegisters = 0;
 };
 
@@ -33,6 +39,7 @@ struct Blackwell {
 struct Hopper {
   static constexpr bool kTensorMaps = true, kClusters = true;
   static constexpr int kAccumulators = 128;
+  static constexpr int kSlabsBytes = 192 * 1024;
   static constexpr int kProducerRegisters = 24, kConsumerRegisters = 240;
 };
 

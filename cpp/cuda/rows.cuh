@@ -63,7 +63,9 @@ template <int side, bool transposed> struct RowsBlock {
 
 template <class Element, class Machine, int side, bool transposed> struct RowsProduct {
   using Block = RowsBlock<side, transposed>;
-  static constexpr int kTiles = kSlabColumns / 8, kPieces = side / 16;
+  using Shape = NarrowSlab;
+  using Ring = SlabRing<Machine, Shape>;
+  static constexpr int kTiles = Shape::kColumns / 8, kPieces = side / 16;
   static constexpr int kSlots = Machine::kAccumulators / (kTiles * 4 * kPieces);
   static constexpr int kAhead = side == 16 ? 4 : 1; // blocks whose values are under way
   float sums[kSlots][kPieces][kTiles][4];
@@ -115,7 +117,7 @@ template <class Element, class Machine, int side, bool transposed> struct RowsPr
   }
 
   // Blocks [begin, end) of the stream, values of kAhead blocks and places of twice as many under way.
-  POPSPARSE_DEVICE void stream(const RowsArguments &arguments, SlabRing<Machine> &ring, uint32_t begin, uint32_t end) {
+  POPSPARSE_DEVICE void stream(const RowsArguments &arguments, Ring &ring, uint32_t begin, uint32_t end) {
     Block blocks[kAhead];
     uint2 places[kAhead], later[kAhead];
 #pragma unroll
@@ -142,7 +144,7 @@ template <class Element, class Machine, int side, bool transposed> struct RowsPr
           later[p] = loadConstant(arguments.stream + i + p + 2 * kAhead);
         }
         const int row = static_cast<int>(place & 0xffffff);
-        multiply(block, ring.reach(row / kSlabRows), row % kSlabRows, static_cast<int>(place >> 24));
+        multiply(block, ring.reach(row / Shape::kRows), row % Shape::kRows, static_cast<int>(place >> 24));
       }
     }
   }
@@ -162,12 +164,13 @@ template <class Element, class Machine, int side, bool transposed> struct RowsPr
   }
 };
 
-// Grid: (ceil(n / kSlabColumns), row groups). See RowsArguments.
+// Grid: (ceil(n / columns of a slab), row groups). See RowsArguments.
 template <class Element, class Machine, int side, bool transposed>
 POPSPARSE_DEVICE void multiplyRows(const RowsArguments &arguments) {
-  overSlabs<Machine>(arguments.product, [&](SlabRing<Machine> &ring, int warp, int column) {
+  using Work = RowsProduct<Element, Machine, side, transposed>;
+  overSlabs<Machine, typename Work::Shape>(arguments.product, arguments.list, [&](auto &ring, int warp, int column) {
     const int place = static_cast<int>(blockIdx.y) * kConsumerWarps + warp;
-    RowsProduct<Element, Machine, side, transposed> product;
+    Work product;
     product.clear();
     product.stream(arguments, ring, loadConstant(arguments.begins + place), loadConstant(arguments.begins + place + 1));
     ring.finish();

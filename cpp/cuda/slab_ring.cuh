@@ -1,5 +1,5 @@
 // A ring of slabs of X in shared memory: one warpgroup fills it, eight warps read it, each at its own pace. The blocks
-// of a cluster have the same columns: each copies its share of a slab to all of them.
+// of a cluster have the same columns and the same list of slabs: each copies its share of a slab to all of them.
 #ifndef POPSPARSE_PY_CUDA_SLAB_RING_CUH
 #define POPSPARSE_PY_CUDA_SLAB_RING_CUH
 
@@ -8,18 +8,24 @@
 
 namespace popsparse_py::cuda {
 
-// Address of 16 bytes of a slab: those of `chunk` (8 columns) of `row`, under the 128-byte swizzle.
-POPSPARSE_DEVICE uint32_t slabChunk(uint32_t slab, int row, int chunk) {
-  return slab + static_cast<uint32_t>(row * 128 + (chunk ^ (row & 7)) * 16);
+// Address of 16 bytes of a panel: those of `chunk` (of 8) of `row`, under the 128-byte swizzle.
+POPSPARSE_DEVICE uint32_t slabChunk(uint32_t panel, int row, int chunk) {
+  return panel + static_cast<uint32_t>(row * 128 + (chunk ^ (row & 7)) * 16);
 }
 
-template <class Machine> class SlabRing {
+// A slab lies as its panels, one behind the other, each `Shape::kRows` rows of 128 bytes.
+template <class Machine, class Shape = NarrowSlab> class SlabRing {
 public:
+  static constexpr int kStages = Machine::kSlabsBytes / Shape::kBytes;
+  // Slabs, one behind the other, that a reader may keep. It waits for a slab with one less in its hands, so that the
+  // slowest reader, with all others at its slab or further, always finds its next slab's stage free: a span < kStages.
+  static constexpr int kSpan = kStages * 2 / 3;
   // The two barriers of each stage lie behind the slabs.
-  static constexpr int kBytes = kStages * (kSlabBytes + 16);
+  static constexpr int kBytes = kStages * (Shape::kBytes + 16);
 
-  POPSPARSE_DEVICE explicit SlabRing(const Product &product)
-      : base(sharedAddress(sharedMemory())), slabs((product.k + kSlabRows - 1) / kSlabRows), current(-1),
+  // Both are the kernel's arguments: they are looked up again where they are needed, as registers are scarce.
+  POPSPARSE_DEVICE SlabRing(const Product &ofX, const SlabList &ofSlabs)
+      : product(ofX), list(ofSlabs), base(sharedAddress(sharedMemory())), current(-1),
         cluster(Machine::kClusters ? clusterSize() : 1) {}
 
   // Called by every thread before anything else.
@@ -44,32 +50,41 @@ public:
     }
   }
 
-  // Fills the ring with the slabs of columns [column, column + kSlabColumns): called by the producers.
-  POPSPARSE_DEVICE void produce(const Product &product, int column) {
+  // Fills the ring with the slabs of columns [column, column + Shape::kColumns): called by the producers.
+  POPSPARSE_DEVICE void produce(int column) {
     const int thread = static_cast<int>(threadIdx.x) - kConsumerWarps * kLanes;
     if (Machine::kTensorMaps && thread != 0) {
       return;
     }
-    for (int slab = 0; slab < slabs; ++slab) {
-      const int stage = slab % kStages;
-      if (slab >= kStages) {
-        barrierWait(empty(stage), static_cast<uint32_t>(slab / kStages + 1) & 1);
+    const int slabs = count();
+    const int32_t *listed = list.slabs == nullptr ? nullptr : list.slabs + loadConstant(listBegin());
+    int next = listed != nullptr && slabs > 0 ? loadConstant(listed) : 0;
+    for (int position = 0; position < slabs; ++position) {
+      const int stage = position % kStages, row = next * Shape::kRows;
+      next = position + 1;
+      if (listed != nullptr && next < slabs) {
+        next = loadConstant(listed + next);
+      }
+      if (position >= kStages) {
+        barrierWait(empty(stage), static_cast<uint32_t>(position / kStages + 1) & 1);
       }
       if constexpr (Machine::kTensorMaps) {
-        barrierExpect(full(stage), kSlabBytes);
-        copyShare(product, column, slab * kSlabRows, stage);
+        barrierExpect(full(stage), Shape::kBytes);
+        copyShare(column, row, stage);
       } else {
-        copySlab(product, column, slab * kSlabRows, memory(stage), thread);
+        copySlab(column, row, memory(stage), thread);
         asyncCopyArrive(full(stage));
       }
     }
   }
 
-  // Lets go of every slab before `slab` and waits for it; its address. Slabs are asked for in ascending order.
-  POPSPARSE_DEVICE uint32_t reach(int slab) {
-    while (current < slab) {
-      if (current >= 0) {
-        release(current % kStages);
+  // Waits for the slab at `position` and keeps those less than `span` before it, no others; its address. Slabs are
+  // asked for in ascending order, always with the same span.
+  template <int span = 1> POPSPARSE_DEVICE uint32_t reach(int position) {
+    static_assert(span <= kSpan, "readers would wait for one another");
+    while (current < position) {
+      if (current >= span - 1) {
+        release((current - span + 1) % kStages);
       }
       ++current;
       barrierWait(full(current % kStages), static_cast<uint32_t>(current / kStages) & 1);
@@ -78,23 +93,38 @@ public:
   }
 
   // Waits for the last slab: no copy may be under way when the block of threads ends.
-  POPSPARSE_DEVICE void finish() { reach(slabs - 1); }
+  template <int span = 1> POPSPARSE_DEVICE void finish() { reach<span>(count() - 1); }
+
+  POPSPARSE_DEVICE uint32_t memory(int stage) const { return base + static_cast<uint32_t>(stage * Shape::kBytes); }
 
 private:
-  POPSPARSE_DEVICE uint32_t memory(int stage) const { return base + static_cast<uint32_t>(stage * kSlabBytes); }
   POPSPARSE_DEVICE uint32_t full(int stage) const {
-    return base + static_cast<uint32_t>(kStages * kSlabBytes + 16 * stage);
+    return base + static_cast<uint32_t>(kStages * Shape::kBytes + 16 * stage);
   }
   POPSPARSE_DEVICE uint32_t empty(int stage) const { return full(stage) + 8; }
 
+  // Where this cluster's part of the list begins.
+  POPSPARSE_DEVICE const uint32_t *listBegin() const { return list.begins + static_cast<int>(blockIdx.y) / cluster; }
+
+  // Slabs that pass.
+  POPSPARSE_DEVICE int count() const {
+    return list.slabs == nullptr ? (product.k + Shape::kRows - 1) / Shape::kRows
+                                 : static_cast<int>(loadConstant(listBegin() + 1) - loadConstant(listBegin()));
+  }
+
   // This block's share of a slab, to every block of the cluster.
-  POPSPARSE_DEVICE void copyShare(const Product &product, int column, int row, int stage) {
-    if constexpr (Machine::kClusters) {
-      const int rows = kSlabRows / cluster, first = rows * clusterRank();
-      const uint32_t to = memory(stage) + static_cast<uint32_t>(first * 128);
-      tensorCopyToAll(to, &product.xMap, column, row + first, full(stage), static_cast<uint16_t>((1 << cluster) - 1));
-    } else {
-      tensorCopy(memory(stage), &product.xMap, column, row, full(stage));
+  POPSPARSE_DEVICE void copyShare(int column, int row, int stage) {
+#pragma unroll
+    for (int p = 0; p < Shape::kPanels; ++p) {
+      const uint32_t to = memory(stage) + static_cast<uint32_t>(p * Shape::kPanelBytes);
+      const int first = column + p * Shape::kPanelColumns;
+      if constexpr (Machine::kClusters) {
+        const int rows = Shape::kRows / cluster, share = rows * clusterRank();
+        tensorCopyToAll(to + static_cast<uint32_t>(share * 128), &product.xMap, first, row + share, full(stage),
+                        static_cast<uint16_t>((1 << cluster) - 1));
+      } else {
+        tensorCopy(to, &product.xMap, first, row, full(stage));
+      }
     }
   }
 
@@ -112,31 +142,34 @@ private:
   }
 
   // A slab by copies of 16 bytes, zeros beyond the edges of X.
-  static POPSPARSE_DEVICE void copySlab(const Product &product, int column, int row, uint32_t to, int thread) {
-    constexpr int kChunks = kSlabColumns / 8;
+  POPSPARSE_DEVICE void copySlab(int column, int row, uint32_t to, int thread) {
+    constexpr int kChunks = 8 * Shape::kPanels, kOfChunk = 16 / Shape::kElementBytes;
     const char *x = static_cast<const char *>(product.x);
-    for (int i = thread; i < kSlabRows * kChunks; i += kProducerWarps * kLanes) {
-      const int r = i / kChunks, c = i % kChunks, first = column + 8 * c;
+    for (int i = thread; i < Shape::kRows * kChunks; i += kProducerWarps * kLanes) {
+      const int r = i / kChunks, c = i % kChunks, first = column + kOfChunk * c;
       const int columns = row + r < product.k ? product.n - first : 0;
-      const uint32_t bytes = columns <= 0 ? 0u : columns >= 8 ? 16u : static_cast<uint32_t>(columns) * 2;
-      const int64_t element = bytes ? (row + r) * product.xPitch + first : 0;
-      asyncCopy(slabChunk(to, r, c), x + element * 2, bytes);
+      const int held = columns <= 0 ? 0 : columns >= kOfChunk ? kOfChunk : columns;
+      const int64_t element = held > 0 ? (row + r) * product.xPitch + first : 0;
+      asyncCopy(slabChunk(to + static_cast<uint32_t>(c / 8 * Shape::kPanelBytes), r, c % 8),
+                x + element * Shape::kElementBytes, static_cast<uint32_t>(held * Shape::kElementBytes));
     }
   }
 
+  const Product &product;
+  const SlabList &list;
   uint32_t base;
-  int slabs, current, cluster;
+  int current, cluster;
 };
 
-// Producers fill the ring; the consumers each run consume(ring, warp, first column).
-template <class Machine, class Consume>
-POPSPARSE_DEVICE void overSlabs(const Product &product, const Consume &consume) {
-  SlabRing<Machine> ring(product);
+// Producers fill the ring with the slabs of the list; the consumers each run consume(ring, warp, first column).
+template <class Machine, class Shape, class Consume>
+POPSPARSE_DEVICE void overSlabs(const Product &product, const SlabList &list, const Consume &consume) {
+  SlabRing<Machine, Shape> ring(product, list);
   ring.prepare();
-  const int column = static_cast<int>(blockIdx.x) * kSlabColumns, warp = static_cast<int>(threadIdx.x) / kLanes;
+  const int column = static_cast<int>(blockIdx.x) * Shape::kColumns, warp = static_cast<int>(threadIdx.x) / kLanes;
   if (warp >= kConsumerWarps) {
     lowerRegisters<Machine::kProducerRegisters>();
-    ring.produce(product, column);
+    ring.produce(column);
   } else {
     raiseRegisters<Machine::kConsumerRegisters>();
     consume(ring, warp, column);

@@ -1,5 +1,5 @@
 // Y = W X with blocks of less than 16 rows (16-bit elements): X transposed is the left operand of MMA, so that a step
-// is 8 rows of W times any 16 rows of a slab of X. Values come packed in the order of the lanes (gather.cuh).
+// is 8 rows of W times any 16 rows of a few slabs of X. Values come packed in the order of the lanes (gather.cuh).
 #ifndef POPSPARSE_PY_CUDA_VECTORS_CUH
 #define POPSPARSE_PY_CUDA_VECTORS_CUH
 
@@ -11,8 +11,8 @@ namespace popsparse_py::cuda {
 // One step: 8 rows of W times 16 rows of X.
 struct VectorsStep {
   uint2 values;   // of this lane
-  uint32_t place; // slab | slot << 24
-  int row;        // of the slab, whose address this lane names
+  uint32_t place; // last slab | slot << 24
+  int row;        // of the ring, whose address this lane names
 
   POPSPARSE_DEVICE void load(const VectorsArguments &arguments, uint32_t i) {
     const int lane = static_cast<int>(threadIdx.x) % kLanes;
@@ -23,7 +23,9 @@ struct VectorsStep {
 };
 
 template <class Element, class Machine> struct VectorsProduct {
-  static constexpr int kTiles = kSlabColumns / 16;
+  using Shape = NarrowSlab;
+  using Ring = SlabRing<Machine, Shape>;
+  static constexpr int kTiles = Shape::kColumns / 16;
   static constexpr int kSlots = Machine::kAccumulators / (kTiles * 4);
   static constexpr int kAhead = 4; // steps under way
   float sums[kSlots][kTiles][4];   // rows are columns of X
@@ -41,12 +43,13 @@ template <class Element, class Machine> struct VectorsProduct {
     }
   }
 
-  POPSPARSE_DEVICE void multiply(const VectorsStep &step, uint32_t slab) {
+  // ring: address of its first row.
+  POPSPARSE_DEVICE void multiply(const VectorsStep &step, uint32_t ring) {
     const int half = static_cast<int>(threadIdx.x) % 16 / 8, slot = static_cast<int>(step.place >> 24);
     uint32_t a[kTiles][4];
 #pragma unroll
     for (int j = 0; j < kTiles; ++j) {
-      loadMatricesTransposed(slabChunk(slab, step.row, 2 * j + half), a[j]);
+      loadMatricesTransposed(slabChunk(ring, step.row, 2 * j + half), a[j]);
     }
 #pragma unroll
     for (int s = 0; s < kSlots; ++s) {
@@ -59,8 +62,7 @@ template <class Element, class Machine> struct VectorsProduct {
     }
   }
 
-  POPSPARSE_DEVICE void stream(const VectorsArguments &arguments, SlabRing<Machine> &ring, uint32_t begin,
-                               uint32_t end) {
+  POPSPARSE_DEVICE void stream(const VectorsArguments &arguments, Ring &ring, uint32_t begin, uint32_t end) {
     VectorsStep steps[kAhead];
 #pragma unroll
     for (int p = 0; p < kAhead; ++p) {
@@ -78,7 +80,8 @@ template <class Element, class Machine> struct VectorsProduct {
         if (i + p + kAhead < end) {
           steps[p].load(arguments, i + p + kAhead);
         }
-        multiply(step, ring.reach(static_cast<int>(step.place & 0xffffff)));
+        ring.template reach<Ring::kSpan>(static_cast<int>(step.place & 0xffffff));
+        multiply(step, ring.memory(0));
       }
     }
   }
@@ -104,14 +107,15 @@ template <class Element, class Machine> struct VectorsProduct {
   }
 };
 
-// Grid: (ceil(n / kSlabColumns), row groups). See VectorsArguments.
+// Grid: (ceil(n / columns of a slab), row groups). See VectorsArguments.
 template <class Element, class Machine> POPSPARSE_DEVICE void multiplyVectors(const VectorsArguments &arguments) {
-  overSlabs<Machine>(arguments.product, [&](SlabRing<Machine> &ring, int warp, int column) {
+  using Work = VectorsProduct<Element, Machine>;
+  overSlabs<Machine, typename Work::Shape>(arguments.product, arguments.list, [&](auto &ring, int warp, int column) {
     const int place = static_cast<int>(blockIdx.y) * kConsumerWarps + warp;
-    VectorsProduct<Element, Machine> product;
+    Work product;
     product.clear();
     product.stream(arguments, ring, loadConstant(arguments.begins + place), loadConstant(arguments.begins + place + 1));
-    ring.finish();
+    ring.template finish<Work::Ring::kSpan>();
     product.store(arguments, place, column);
   });
 }

@@ -1,18 +1,21 @@
 """Time of a product on a GPU, counted from the bytes and operations of its kernel: the largest of four bounds.
 
-Counts are exact for the kernels as they are (cpp/cuda); the rates are those of the GPU's profile.
+Counts are exact for the kernels as they are (cpp/cuda); the rates are those of the GPU's profile. One block of threads
+runs on a multiprocessor at a time: where the last round of them leaves multiprocessors idle, all rates but that of HBM
+are so much lower. Waits for slabs of X that are still on their way are not counted.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Tuple
 
 from .cuda_decode import DecodeStream
-from .cuda_machine import BLOCK_SIDE, SLAB_COLUMNS, SLAB_ROWS, CudaMachine
+from .cuda_machine import BLOCK_SIDE, VECTOR_DEPTH
 from .cuda_profile import GpuProfile
-from .cuda_streams import element_side
-from .cuda_vectors import STEP_VALUES, VectorStream
+from .cuda_streams import RowLayout, element_side
+from .cuda_tiles import SlabLists, Tile
+from .cuda_vectors import STEP_VALUES, VectorLayout
 from .pattern import BlockPattern
 
 BOUNDS = ("memory", "l2", "shared", "operations")
@@ -23,9 +26,13 @@ class CudaCount:
     """What a kernel moves and multiplies.
 
     memory_bytes: through HBM, each operand once; l2_bytes: from the L2 cache to the multiprocessors; shared_bytes: read
-    from and written to shared memory; mma_flops, fma_flops, group_flops: operations of tensor cores by warps, of
-    multiply-adds, and of tensor cores by warpgroups, with the zeros that are multiplied too; launches: kernels
-    one after another.
+    from and written to shared memory, and W's way through the first cache, which is the same memory; mma_flops,
+    fma_flops, group_flops: operations of tensor cores by warps, of multiply-adds, and of tensor cores by warpgroups,
+    with the zeros that are multiplied too; launches: kernels one after another.
+
+    Where rows of Y are kept in registers: filled_bytes: of shared_bytes, those of X written there; balance: work of the
+    heaviest warp of each block of threads over the mean; blocks: of threads, 0 elsewhere; slabs_copied, slabs: of X, by
+    all row groups, and if each needed all of them.
     """
 
     memory_bytes: float
@@ -35,14 +42,20 @@ class CudaCount:
     fma_flops: float
     group_flops: float = 0.0
     launches: int = 1
+    filled_bytes: float = 0.0
+    balance: float = 1.0
+    blocks: int = 0
+    slabs_copied: int = 0
+    slabs: int = 0
 
     @property
     def flops(self) -> float:
         """Operations of every kind."""
         return self.mma_flops + self.fma_flops + self.group_flops
 
-    def __add__(self, other: CudaCount) -> CudaCount:
-        return CudaCount(*(a + b for a, b in zip(asdict(self).values(), asdict(other).values())))
+    def rounds(self, multiprocessors: float) -> float:
+        """Multiprocessors over those that are at work on average, at least 1."""
+        return -(-self.blocks // multiprocessors) * multiprocessors / self.blocks if self.blocks else 1.0
 
 
 @dataclass(frozen=True)
@@ -65,19 +78,29 @@ class CudaCost:
         """The largest bound and the launches."""
         return max(self._bounds()) + self.launch_seconds
 
+    @property
+    def rank(self) -> Tuple[float, float]:
+        """Plans are compared by it: by their time, then by all that is done meanwhile."""
+        return (self.total_seconds, sum(self._bounds()))
+
     def _bounds(self) -> Tuple[float, float, float, float]:
         return (self.memory_seconds, self.l2_seconds, self.shared_seconds, self.operations_seconds)
 
 
 def cost_of(count: CudaCount, gpu: GpuProfile) -> CudaCost:
     """Seconds of what was counted."""
+    rounds = count.rounds(gpu["multiprocessors"])
+    shared_bytes = count.filled_bytes + count.balance * (count.shared_bytes - count.filled_bytes)
+    operations_seconds = (
+        count.mma_flops / gpu["mma_flops_per_second"]
+        + count.fma_flops / gpu["fma_flops_per_second"]
+        + count.group_flops / gpu["dense_flops_per_second.bfloat16"]
+    )
     return CudaCost(
         memory_seconds=count.memory_bytes / gpu["memory_bytes_per_second"],
-        l2_seconds=count.l2_bytes / gpu["l2_bytes_per_second"],
-        shared_seconds=count.shared_bytes / gpu.shared_bytes_per_second,
-        operations_seconds=count.mma_flops / gpu["mma_flops_per_second"]
-        + count.fma_flops / gpu["fma_flops_per_second"]
-        + count.group_flops / gpu["dense_flops_per_second.bfloat16"],
+        l2_seconds=rounds * count.l2_bytes / gpu["l2_bytes_per_second"],
+        shared_seconds=rounds * shared_bytes / gpu.shared_bytes_per_second,
+        operations_seconds=rounds * count.balance * operations_seconds,
         launch_seconds=count.launches * gpu["launch_seconds"],
     )
 
@@ -99,41 +122,68 @@ def operand_bytes(shape: Tuple[int, int], n: int, values: int, dtype: str) -> fl
     return float((shape[0] * n + shape[1] * n + values) * element_bytes(dtype))
 
 
-def row_count(
-    pattern: BlockPattern, shape: Tuple[int, int], n: int, machine: CudaMachine, *, by_groups: bool = False
-) -> CudaCount:
-    """The row kernel (cpp/cuda/rows.cuh, by_groups: blocks.cuh): each block of threads passes over all of X's rows."""
-    b = pattern.block_size
-    side = BLOCK_SIDE if by_groups else 32 if b % 32 == 0 else 16
-    rows = machine.block_slots * BLOCK_SIDE * 2 if by_groups else 8 * side * machine.row_slots(side)
-    tiles = -(-n // SLAB_COLUMNS)
-    groups = -(-shape[0] // rows)
-    values = pattern.nnz_blocks * b * b
-    fill = 2.0 * groups * tiles * (-(-shape[1] // SLAB_ROWS) * SLAB_ROWS) * SLAB_COLUMNS
-    reads = values / side * SLAB_COLUMNS * 2.0 * tiles
-    stream = values // side**2 * 8
-    flops = 2.0 * values * tiles * SLAB_COLUMNS
-    return CudaCount(
+def row_count(layout: RowLayout, pattern: BlockPattern, shape: Tuple[int, int], n: int) -> CudaCount:
+    """The row kernel (cpp/cuda/rows.cuh), or that for warpgroups (blocks.cuh), whose side is 64."""
+    tile = layout.tile
+    values = pattern.nnz_blocks * pattern.block_size**2
+    stream = values // tile.side**2 * 8
+    columns = -(-n // tile.columns) * tile.columns
+    flops = 2.0 * values * columns
+    return _ring_count(
+        (tile, layout.lists, layout.owners, layout.balance),
+        n,
         memory_bytes=operand_bytes(shape, n, values, "bfloat16") + stream,
-        l2_bytes=fill / machine.cluster(groups) + tiles * (2.0 * values + stream),
-        shared_bytes=fill + reads,
-        mma_flops=0.0 if by_groups else flops,
-        fma_flops=0.0,
-        group_flops=flops if by_groups else 0.0,
+        streamed=2.0 * values + stream,
+        reads=values / tile.side * columns * 2.0,
+        mma_flops=0.0 if tile.side == BLOCK_SIDE else flops,
+        group_flops=flops if tile.side == BLOCK_SIDE else 0.0,
     )
 
 
-def vector_count(stream: VectorStream, shape: Tuple[int, int], n: int, machine: CudaMachine) -> CudaCount:
+def vector_count(layout: VectorLayout, shape: Tuple[int, int], n: int) -> CudaCount:
     """The gathered kernel (cpp/cuda/vectors.cuh)."""
-    tiles = -(-n // SLAB_COLUMNS)
-    fill = 2.0 * stream.groups * tiles * (-(-shape[1] // SLAB_ROWS) * SLAB_ROWS) * SLAB_COLUMNS
-    step_bytes = 2 * STEP_VALUES + 16 + 4
+    tile, steps = layout.tile, len(layout.steps.group)
+    columns = -(-n // tile.columns) * tile.columns
+    streamed = steps * (2.0 * STEP_VALUES + 2 * VECTOR_DEPTH + 4)
+    return _ring_count(
+        (tile, layout.lists, layout.owners, layout.balance),
+        n,
+        memory_bytes=operand_bytes(shape, n, 0, "bfloat16") + streamed,
+        streamed=streamed,
+        reads=float(steps) * VECTOR_DEPTH * columns * 2,
+        mma_flops=2.0 * steps * STEP_VALUES * columns,
+        group_flops=0.0,
+    )
+
+
+def _ring_count(
+    layout: Tuple[Tile, SlabLists, int, float],
+    n: int,
+    *,
+    memory_bytes: float,
+    streamed: float,
+    reads: float,
+    mma_flops: float,
+    group_flops: float,
+) -> CudaCount:
+    """A kernel that slabs of X pass through. streamed: bytes of W and its lists, for each tile of columns; reads: bytes
+    of X from shared memory.
+    """
+    tile, lists, owners, balance = layout
+    tiles, groups = -(-n // tile.columns), owners // tile.owners
+    filled = float(lists.copied) * tiles * tile.slab_bytes
     return CudaCount(
-        memory_bytes=operand_bytes(shape, n, 0, "bfloat16") + stream.steps * step_bytes,
-        l2_bytes=fill / machine.cluster(stream.groups) + float(tiles) * stream.steps * step_bytes,
-        shared_bytes=fill + float(tiles) * stream.steps * 16 * SLAB_COLUMNS * 2,
-        mma_flops=2.0 * stream.steps * STEP_VALUES * tiles * SLAB_COLUMNS,
+        memory_bytes=memory_bytes,
+        l2_bytes=filled / tile.cluster + tiles * streamed,
+        shared_bytes=filled + reads + tiles * streamed,
+        mma_flops=mma_flops,
         fma_flops=0.0,
+        group_flops=group_flops,
+        filled_bytes=filled,
+        balance=balance,
+        blocks=groups * tiles,
+        slabs_copied=lists.copied,
+        slabs=lists.of_all * groups,
     )
 
 

@@ -13,7 +13,6 @@ WARPS = 8  # that multiply, in a block of threads
 RING_THREADS = 384  # with the four warps that copy
 SLAB_ROWS = 128
 SLAB_COLUMNS = 64
-RING_BYTES = 6 * (SLAB_ROWS * SLAB_COLUMNS * 2 + 16)
 BLOCK_SIDE, GROUP_WARPS = 64, 4  # of the kernel that multiplies by warpgroups
 MOST_CLUSTER = 4
 VECTOR_ROWS, VECTOR_DEPTH = 8, 16  # rows of W and of X that a step of the gathered kernel multiplies
@@ -32,10 +31,6 @@ class CudaMachine:
     tensor_maps: bool
     shared_bytes: int
 
-    def row_slots(self, side: int) -> int:
-        """Groups of `side` rows (16 or 32) that a warp of the row kernel owns."""
-        return self.accumulators // (SLAB_COLUMNS * side // LANES)
-
     @property
     def has_groups(self) -> bool:
         """Whether four warps can multiply together (WGMMA), in blocks of 64."""
@@ -46,14 +41,22 @@ class CudaMachine:
         return math.gcd(groups, MOST_CLUSTER) if self.name == "Hopper" else 1
 
     @property
-    def block_slots(self) -> int:
-        """Groups of 64 rows that a warpgroup owns."""
-        return self.accumulators // (SLAB_COLUMNS * BLOCK_SIDE // (GROUP_WARPS * LANES))
+    def slabs_bytes(self) -> int:
+        """Of shared memory, for the ring of slabs of X."""
+        return 192 * 1024 if self.name == "Hopper" else 96 * 1024
+
+    def stages(self, slab_bytes: int) -> int:
+        """Slabs of the ring."""
+        return self.slabs_bytes // slab_bytes
+
+    def ring_bytes(self, slab_bytes: int) -> int:
+        """The ring with its barriers."""
+        return self.slabs_bytes + 16 * self.stages(slab_bytes)
 
     @property
-    def vector_slots(self) -> int:
-        """Groups of 8 rows that a warp of the gathered kernel owns."""
-        return self.accumulators // (SLAB_COLUMNS * VECTOR_ROWS // LANES)
+    def span(self) -> int:
+        """Slabs, one behind the other, that a step of the gathered kernel may need."""
+        return self.stages(2 * SLAB_ROWS * SLAB_COLUMNS) * 2 // 3
 
 
 def cuda_machine(capability: Tuple[int, int], shared_bytes: int) -> CudaMachine:

@@ -19,21 +19,24 @@ from .cuda_cost import (
 from .cuda_decode import DECODE_COLUMNS, decode_columns, decode_stream
 from .cuda_machine import BLOCK_SIDE, CudaMachine, cuda_machine
 from .cuda_profile import GPU_DTYPES, GpuProfile, load_gpu_profile
-from .cuda_vectors import vector_stream
+from .cuda_streams import pieces_of, row_layout
+from .cuda_tiles import Tile, tiles
+from .cuda_vectors import gathered, steps_by_slab, vector_layout
 from .errors import DTypeError, PlanError, ShapeError
 from .json_data import dump, parse
 from .pattern import BlockPattern
 
 KERNELS = ("blocks", "rows", "vectors", "elements", "decode")
-_SCHEMA = "popsparse.cuda-plan/1"
+_SCHEMA = "popsparse.cuda-plan/2"
 
 
 @dataclass(frozen=True)
 class CudaPlan:
     """How Y (m, n) = W (m, k) X (k, n) runs on a GPU; for every pattern of so many blocks, its counts for one.
 
-    shape: (m, k), of the transpose if transposed; kernel: one of KERNELS; machine: the family of GPUs; gpu: whose rates
-    the cost is made with; dense_seconds: of the dense product there, predicted.
+    shape: (m, k), of the transpose if transposed; kernel: one of KERNELS; tile: of Y, None for kernels that keep none
+    in registers; machine: the family of GPUs; gpu: whose rates the cost is made with; dense_seconds: of the dense
+    product there, predicted.
     """
 
     shape: Tuple[int, int]
@@ -43,6 +46,7 @@ class CudaPlan:
     dtype: str
     transposed: bool
     kernel: str
+    tile: Optional[Tile]
     machine: CudaMachine
     gpu: str
     count: CudaCount
@@ -89,6 +93,7 @@ class CudaPlan:
                 f"cuda plan of ({m} x {k}) W{turned} times ({k} x {self.n}) X, {self.dtype}, rates of the {self.gpu}",
                 f"  W: {self.blocks:,} blocks of {self.block_size} x {self.block_size}, density {density:.4g}",
                 f"  kernel: {self.kernel}, {self.machine.name}; never run on a GPU so far: every number is predicted",
+                *self._tile_lines(),
                 f"  HBM {_mega(count.memory_bytes)} MB {_us(cost.memory_seconds)} us, L2 {_mega(count.l2_bytes)} MB "
                 f"{_us(cost.l2_seconds)} us, shared {_mega(count.shared_bytes)} MB {_us(cost.shared_seconds)} us, "
                 f"{count.flops / 1e9:,.1f} GFLOP {_us(cost.operations_seconds)} us",
@@ -96,6 +101,17 @@ class CudaPlan:
                 f"nonzeros, {verdict}",
             ]
         )
+
+    def _tile_lines(self) -> List[str]:
+        if self.tile is None:
+            return []
+        tile, count = self.tile, self.count
+        order = "neighbours together" if tile.together else "heavy and light rows mixed"
+        return [
+            f"  tile: {tile.rows} rows x {tile.columns} columns of Y, {order}, cluster of {tile.cluster}; "
+            f"{count.blocks:,} blocks of threads, heaviest warp {count.balance:.2f} of the mean; "
+            f"{count.slabs_copied:,} of {count.slabs:,} slabs of X copied"
+        ]
 
     def to_json(self) -> str:
         """Text that from_json reads; equal plans give equal bytes."""
@@ -107,6 +123,7 @@ class CudaPlan:
         fields: Dict[str, Any] = dict(parse(text, _SCHEMA))
         fields.pop("schema")
         fields["shape"] = tuple(fields["shape"])
+        fields["tile"] = None if fields["tile"] is None else Tile(**fields["tile"])
         fields["machine"] = CudaMachine(**fields["machine"])
         fields["count"] = CudaCount(**fields["count"])
         fields["cost"] = CudaCost(**fields["cost"])
@@ -123,7 +140,7 @@ def plan_cuda(
     gpu: Optional[GpuProfile] = None,
     kernel: Optional[str] = None,
 ) -> CudaPlan:
-    """The plan of W x, or of W's transpose times x, with n columns: the kernel of the least predicted time.
+    """The plan of W x, or of W's transpose times x, with n columns: the kernel and tile of the least predicted time.
 
     machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default; kernel: only this one.
     Raises DTypeError, ShapeError, PlanError (a kernel that does not take this product).
@@ -141,12 +158,12 @@ def plan_cuda(
             f"kernel {kernel!r} does not take {dtype} in blocks of {pattern.block_size} with n = {n}: expected one of "
             f"{', '.join(names)}"
         )
-    counts = {
-        name: _count(name, pattern, shape, n, dtype, family, profile, transposed)
+    found = [
+        (name, *pair)
         for name in (names if kernel is None else [kernel])
-    }
-    costs = {name: cost_of(count, profile) for name, count in counts.items()}
-    best = min(costs, key=lambda name: costs[name].total_seconds)
+        for pair in _counts(name, pattern, shape, n, dtype, family, profile, transposed)
+    ]
+    best, tile, count = min(found, key=lambda choice: cost_of(choice[2], profile).rank)
     values = pattern.nnz_blocks * pattern.block_size**2
     return CudaPlan(
         shape=shape,
@@ -156,12 +173,13 @@ def plan_cuda(
         dtype=dtype,
         transposed=transposed,
         kernel=best,
+        tile=tile,
         machine=family,
         gpu=profile.name,
-        count=counts[best],
-        cost=costs[best],
+        count=count,
+        cost=cost_of(count, profile),
         dense_seconds=dense_seconds(shape, n, dtype, profile),
-        memory_bytes=int(counts[best].memory_bytes + operand_bytes((0, 0), n, values, dtype)),
+        memory_bytes=int(count.memory_bytes + operand_bytes((0, 0), n, values, dtype)),
     )
 
 
@@ -191,7 +209,7 @@ def _us(seconds: float) -> str:
     return f"{seconds * 1e6:,.1f}"
 
 
-def _count(
+def _counts(
     name: str,
     pattern: BlockPattern,
     shape: Tuple[int, int],
@@ -200,14 +218,20 @@ def _count(
     machine: CudaMachine,
     gpu: GpuProfile,
     transposed: bool,
-) -> CudaCount:
-    if name in ("rows", "blocks"):
-        return row_count(pattern, shape, n, machine, by_groups=name == "blocks")
-    if name == "vectors":
-        return vector_count(vector_stream(pattern, machine.vector_slots, transposed=transposed), shape, n, machine)
+) -> List[Tuple[Optional[Tile], CudaCount]]:
+    """What a kernel moves and multiplies with each tile that it can take."""
     if name == "elements":
-        return element_count(pattern, shape, n, dtype)
-    columns = decode_columns(n)
-    stream = decode_stream(pattern, columns, machine.shared_bytes)
-    blocks = decode_blocks(stream.ranges, stream.block_rows, int(gpu["multiprocessors"]))
-    return decode_count(pattern, stream, shape, n, columns, blocks)
+        return [(None, element_count(pattern, shape, n, dtype))]
+    if name == "decode":
+        columns = decode_columns(n)
+        stream = decode_stream(pattern, columns, machine.shared_bytes)
+        blocks = decode_blocks(stream.ranges, stream.block_rows, int(gpu["multiprocessors"]))
+        return [(None, decode_count(pattern, stream, shape, n, columns, blocks))]
+    choices = tiles(name, pattern.block_size, shape[0], machine)
+    if name == "vectors":
+        pairs = gathered(pattern, transposed=transposed)
+        steps = steps_by_slab(pairs, choices[0], machine.span)
+        layouts = [vector_layout(pairs, steps, tile, machine.span) for tile in choices]
+        return [(layout.tile, vector_count(layout, shape, n)) for layout in layouts]
+    pieces = pieces_of(pattern, choices[0].side, transposed=transposed)
+    return [(tile, row_count(row_layout(pieces, tile), pattern, shape, n)) for tile in choices]

@@ -10,7 +10,7 @@ from typing import Tuple
 
 import numpy as np
 
-from .cuda_machine import BLOCK_SIDE, GROUP_WARPS, SLAB_ROWS, WARPS
+from .cuda_tiles import SlabLists, Tile, balance_of, begins_of, deal, slab_lists
 from .errors import PlanError
 from .pattern import BlockPattern
 
@@ -52,34 +52,46 @@ def pieces_of(pattern: BlockPattern, side: int, *, transposed: bool = False) -> 
     return Pieces(side, rows, columns, offsets, b, grid, pattern.shape)
 
 
-def deal(work: Array, warps_multiple: int, slots: int) -> Tuple[Array, int]:
-    """Items dealt to warps: the heaviest to each warp in turn, then back, so that sums are nearly equal.
-
-    work: (items). Returns int64 (items) of warp * slots + slot, and the number of warps, a multiple of warps_multiple.
+@dataclass(frozen=True)
+class RowLayout:
+    """Where the pieces of W go under a tile: place: int64 (groups of rows) of owner * slots + slot; owners: of all
+    blocks of threads; position: int64 (pieces) of each one's slab of X in the list of its cluster.
     """
-    items = len(work)
-    warps = max(1, -(-items // (slots * warps_multiple))) * warps_multiple
-    order = np.argsort(-work, kind="stable")
-    rank = np.empty(items, dtype=np.int64)
-    rank[order] = np.arange(items)
-    slot, place = rank // warps, rank % warps
-    warp = np.where(slot % 2 == 0, place, warps - 1 - place)
-    return warp * slots + slot, warps
+
+    tile: Tile
+    place: Array
+    owners: int
+    lists: SlabLists
+    position: Array
+    balance: float
+
+
+def row_layout(pieces: Pieces, tile: Tile) -> RowLayout:
+    """The layout of pieces of tile.side; PlanError beyond 2^24 rows of X."""
+    if pieces.shape[1] >= 1 << 24:
+        raise PlanError(f"X has {pieces.shape[1]:,} rows: the cuda kernels number at most {(1 << 24) - 1:,}")
+    work = np.bincount(pieces.out, minlength=pieces.grid[0])
+    place, owners = deal(work, tile)
+    cluster = place[pieces.out] // (tile.slots * tile.owners * tile.cluster)
+    shape = (pieces.grid[0] * pieces.side, pieces.shape[1])
+    lists, position = slab_lists(cluster, pieces.inner * pieces.side // tile.slab_rows, tile, shape)
+    return RowLayout(tile, place, owners, lists, position, balance_of(work, place, owners, tile))
 
 
 @dataclass(frozen=True)
 class RowStream:
     """Work lists of the row kernel, or of that for warpgroups (RowsArguments in cpp/cuda/arguments.cuh).
 
-    stream: uint32 (blocks, 2); begins: uint32 (warps + 1); rows: int32 (warps * slots); groups: blocks of threads.
+    stream: uint32 (blocks, 2); begins: uint32 (owners + 1); rows: int32 (owners * slots); groups: blocks of threads.
     """
 
-    side: int
+    tile: Tile
     stream: Array
     begins: Array
     rows: Array
     pitch: int
     groups: int
+    lists: SlabLists
 
     @property
     def arrays(self) -> Tuple[Array, ...]:
@@ -87,32 +99,19 @@ class RowStream:
         return (self.stream, self.begins, self.rows)
 
 
-def row_stream(pattern: BlockPattern, slots_of: Tuple[int, int], *, transposed: bool = False) -> RowStream:
-    """Lists for blocks of a multiple of 16; slots_of: slots of a warp with pieces of 16 and of 32 rows."""
-    side = 32 if pattern.block_size % 32 == 0 else 16
-    return _owned(pattern, side, slots_of[1] if side == 32 else slots_of[0], WARPS, transposed)
-
-
-def block_stream(pattern: BlockPattern, slots: int, *, transposed: bool = False) -> RowStream:
-    """Lists for blocks of a multiple of 64; slots: of a warpgroup, which takes the place of a warp."""
-    return _owned(pattern, BLOCK_SIDE, slots, WARPS // GROUP_WARPS, transposed)
-
-
-def _owned(pattern: BlockPattern, side: int, slots: int, owners: int, transposed: bool) -> RowStream:
-    """Lists for pieces of side x side; owners: warps or warpgroups of a block of threads, with so many slots each."""
-    pieces = pieces_of(pattern, side, transposed=transposed)
-    if pieces.shape[1] >= 1 << 24:
-        raise PlanError(f"X has {pieces.shape[1]:,} rows: the cuda kernels number at most {(1 << 24) - 1:,}")
-    work = np.bincount(pieces.out, minlength=pieces.grid[0])
-    place, warps = deal(work, owners, slots)
-    rows = np.full(warps * slots, -1, dtype=np.int32)
-    rows[place] = np.arange(pieces.grid[0]) * side
-    at = place[pieces.out]
-    warp, slot = at // slots, at % slots
-    k_row = pieces.inner * side
-    order = np.lexsort((k_row, slot, k_row // SLAB_ROWS, warp))
+def row_stream(pattern: BlockPattern, tile: Tile, *, transposed: bool = False) -> RowStream:
+    """Lists for blocks of a multiple of tile.side, see cuda_tiles.tiles."""
+    pieces = pieces_of(pattern, tile.side, transposed=transposed)
+    layout = row_layout(pieces, tile)
+    rows = np.full(layout.owners * tile.slots, -1, dtype=np.int32)
+    rows[layout.place] = np.arange(pieces.grid[0]) * tile.side
+    at = layout.place[pieces.out]
+    owner, slot = at // tile.slots, at % tile.slots
+    k_row = layout.position * tile.slab_rows + pieces.inner * tile.side % tile.slab_rows
+    order = np.lexsort((k_row, slot, layout.position, owner))
     stream = np.stack([k_row | slot << 24, pieces.offsets // OFFSET_UNIT], axis=1)[order].astype(np.uint32)
-    return RowStream(side, stream, begins_of(warp, warps), rows, pieces.pitch, warps // owners)
+    begins = begins_of(owner, layout.owners)
+    return RowStream(tile, stream, begins, rows, pieces.pitch, layout.owners // tile.owners, layout.lists)
 
 
 @dataclass(frozen=True)
@@ -150,10 +149,3 @@ def element_stream(pattern: BlockPattern, side: int, *, transposed: bool = False
     stream = np.stack([pieces.inner * side, pieces.offsets], axis=1)[order].astype(np.uint32)
     begins = begins_of(place[pieces.out], pieces.grid[0])
     return ElementStream(side, stream, begins, (sequence * side).astype(np.int32), pieces.pitch)
-
-
-def begins_of(owner: Array, owners: int) -> Array:
-    """uint32 (owners + 1): where the items of each owner begin when they are ordered by owner."""
-    begins = np.zeros(owners + 1, dtype=np.uint32)
-    np.cumsum(np.bincount(owner, minlength=owners), out=begins[1:])
-    return begins

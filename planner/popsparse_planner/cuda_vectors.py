@@ -8,13 +8,140 @@ from typing import Tuple
 
 import numpy as np
 
-from .cuda_machine import SLAB_ROWS, VECTOR_DEPTH, VECTOR_ROWS, WARPS
-from .cuda_streams import Pieces, begins_of, deal, pieces_of
+from .cuda_machine import VECTOR_DEPTH, VECTOR_ROWS, CudaMachine
+from .cuda_streams import Pieces, pieces_of
+from .cuda_tiles import SlabLists, Tile, balance_of, begins_of, deal, slab_lists
 from .errors import PlanError
 from .pattern import BlockPattern
 
 Array = np.ndarray
 STEP_VALUES = VECTOR_ROWS * VECTOR_DEPTH
+_NEVER = np.int64(1) << 40  # a slab beyond the last
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Pairs of 8 rows of Y and `side` rows of X in which W has a piece, by group of rows, class, then row of X.
+
+    A pair's class is that of its rows of X modulo 8: two pairs of one class would be read from the same banks of shared
+    memory. inner: int64 (pairs): rows of X, in units of side; of_piece: int64 (pieces): pair of each; begins: uint32
+    (groups * classes + 1).
+    """
+
+    pieces: Pieces
+    inner: Array
+    of_piece: Array
+    begins: Array
+    groups: int
+
+    @property
+    def classes(self) -> int:
+        """Pairs that 8 rows of X of different banks are."""
+        return VECTOR_ROWS // self.pieces.side
+
+    @property
+    def group(self) -> Array:
+        """int64 (pairs): group of 8 rows of Y."""
+        counts: Array = np.diff(self.begins.astype(np.int64))
+        found: Array = np.repeat(np.arange(self.groups * self.classes), counts) // self.classes
+        return found
+
+
+def gathered(pattern: BlockPattern, *, transposed: bool = False) -> Gathered:
+    """The pairs of a pattern; PlanError beyond 2^31 stored values."""
+    if pattern.nnz_blocks * pattern.block_size**2 >= 1 << 31:
+        raise PlanError(f"W has {pattern.nnz:,} stored values: the gathered kernel numbers fewer than {1 << 31:,}")
+    side = vector_side(pattern.block_size)
+    pieces = pieces_of(pattern, side, transposed=transposed)
+    classes = VECTOR_ROWS // side
+    per_class = -(-pieces.grid[1] // classes)
+    key = (pieces.out // classes * classes + pieces.inner % classes) * per_class + pieces.inner // classes
+    pairs, of_piece = np.unique(key, return_inverse=True)
+    groups = -(-pieces.grid[0] // classes)
+    queue = pairs // per_class
+    inner = pairs % per_class * classes + queue % classes
+    return Gathered(pieces, inner, of_piece.reshape(-1), begins_of(queue, groups * classes), groups)
+
+
+def vector_side(block_size: int) -> int:
+    """Side of the pieces that the gathered kernel cuts blocks of this size into."""
+    return math.gcd(block_size, VECTOR_ROWS)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps of 8 rows of Y times up to 16 rows of X, two pairs of each class, from less than `span` slabs on.
+
+    group, last: int64 (steps): group of rows and position of the last slab; of_pair: int64 (pairs): step of each;
+    second: bool (pairs): whether it is the second of its class there.
+    """
+
+    group: Array
+    last: Array
+    of_pair: Array
+    second: Array
+
+
+def cut(pairs: Gathered, position: Array, span: int) -> Steps:
+    """The fewest steps for pairs that lie in slabs at these positions, int64 (pairs): each takes the first pairs left.
+
+    All groups of rows are cut at once: the loop is as long as the largest group has steps.
+    """
+    begins = pairs.begins.astype(np.int64)
+    count, classes = len(pairs.inner), pairs.classes
+    slab = np.append(position, _NEVER)
+    at, end = begins[:-1].reshape(-1, classes).copy(), begins[1:].reshape(-1, classes)
+    of_pair, second = np.empty(count, dtype=np.int64), np.zeros(count, dtype=bool)
+    left = np.flatnonzero((at < end).any(axis=1))
+    at, end = at[left], end[left]
+    groups, lasts, total = [], [], 0
+    while len(left):
+        head = slab[np.where(at < end, at, count)]
+        following = slab[np.where(at + 1 < end, at + 1, count)]
+        limit = head.min(axis=1, keepdims=True) + span
+        one, two = head < limit, following < limit
+        lasts.append(np.maximum(np.where(one, head, -1), np.where(two, following, -1)).max(axis=1))
+        groups.append(left)
+        number = np.broadcast_to(total + np.arange(len(left))[:, None], at.shape)
+        of_pair[at[one]] = number[one]
+        of_pair[at[two] + 1] = number[two]
+        second[at[two] + 1] = True
+        total += len(left)
+        at = at + one + two
+        still = (at < end).any(axis=1)
+        left, at, end = left[still], at[still], end[still]
+    none = np.zeros(0, dtype=np.int64)
+    return Steps(np.concatenate([none, *groups]), np.concatenate([none, *lasts]), of_pair, second)
+
+
+@dataclass(frozen=True)
+class VectorLayout:
+    """As RowLayout: where groups of 8 rows go, and the steps that they take."""
+
+    tile: Tile
+    place: Array
+    owners: int
+    lists: SlabLists
+    position: Array
+    steps: Steps
+    balance: float
+
+
+def vector_layout(pairs: Gathered, by_slab: Steps, tile: Tile, span: int) -> VectorLayout:
+    """The layout of pairs; by_slab: their steps where every cluster needs every slab, which the dealing goes by."""
+    work = np.bincount(by_slab.group, minlength=pairs.groups)
+    place, owners = deal(work, tile)
+    cluster = place[pairs.group] // (tile.slots * tile.owners * tile.cluster)
+    shape = (pairs.groups * VECTOR_ROWS, pairs.pieces.shape[1])
+    lists, position = slab_lists(cluster, pairs.inner * pairs.pieces.side // tile.slab_rows, tile, shape)
+    steps = by_slab if lists.complete else cut(pairs, position, span)
+    work = np.bincount(steps.group, minlength=pairs.groups)
+    return VectorLayout(tile, place, owners, lists, position, steps, balance_of(work, place, owners, tile))
+
+
+def steps_by_slab(pairs: Gathered, tile: Tile, span: int) -> Steps:
+    """Steps where every cluster needs every slab."""
+    return cut(pairs, pairs.inner * pairs.pieces.side // tile.slab_rows, span)
 
 
 @dataclass(frozen=True)
@@ -22,19 +149,21 @@ class VectorStream:
     """Work lists of the gathered kernel (VectorsArguments in cpp/cuda/arguments.cuh), steps of 8 rows times 16.
 
     sources: int32 (steps * 128): element of values, -1: zero, in the order of the lanes; stream: uint32 (steps);
-    k_rows: uint8 (steps, 16); begins: uint32 (warps + 1); rows: int32 (warps * slots, 8); groups: blocks of threads.
+    k_rows: uint16 (steps, 16); begins: uint32 (warps + 1); rows: int32 (warps * slots, 8); groups: blocks of threads.
     """
 
+    tile: Tile
     sources: Array
     stream: Array
     k_rows: Array
     begins: Array
     rows: Array
     groups: int
+    lists: SlabLists
 
     @property
     def steps(self) -> int:
-        """Steps of all warps for each 64 columns of X."""
+        """Steps of all warps for each tile of columns."""
         return len(self.stream)
 
     @property
@@ -43,55 +172,42 @@ class VectorStream:
         return (self.stream, self.k_rows, self.begins, self.rows)
 
 
-def vector_side(block_size: int) -> int:
-    """Side of the pieces that the gathered kernel cuts blocks of this size into."""
-    return math.gcd(block_size, VECTOR_ROWS)
+def vector_stream(pattern: BlockPattern, tile: Tile, machine: CudaMachine, *, transposed: bool = False) -> VectorStream:
+    """Lists for any block size, see cuda_tiles.tiles. PlanError beyond 2^31 stored values."""
+    pairs = gathered(pattern, transposed=transposed)
+    layout = vector_layout(pairs, steps_by_slab(pairs, tile, machine.span), tile, machine.span)
+    steps, side = layout.steps, pairs.pieces.side
+    at = layout.place[steps.group]
+    owner, slot = at // tile.slots, at % tile.slots
+    order = np.lexsort((slot, steps.last, owner))
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    stream = (steps.last | slot << 24)[order].astype(np.uint32)
+    step = number[steps.of_pair]
+    place = steps.second * VECTOR_ROWS + pairs.inner % pairs.classes * side
+    ring_row = layout.position * tile.slab_rows + pairs.inner * side % tile.slab_rows
+    ring_rows = machine.stages(tile.slab_bytes) * tile.slab_rows
+    return VectorStream(
+        tile,
+        _sources(pairs.pieces, len(order), step[pairs.of_piece], place[pairs.of_piece], transposed),
+        stream,
+        _k_rows(len(order), step, place, ring_row % ring_rows, side),
+        begins_of(owner, layout.owners),
+        _rows(layout.place, pairs.groups, layout.owners * tile.slots, pairs.pieces.grid[0] * side),
+        layout.owners // tile.owners,
+        layout.lists,
+    )
 
 
-def vector_stream(pattern: BlockPattern, slots: int, *, transposed: bool = False) -> VectorStream:
-    """Lists for any block size; slots: groups of 8 rows of a warp. PlanError beyond 2^31 stored values."""
-    if pattern.nnz_blocks * pattern.block_size**2 >= 1 << 31:
-        raise PlanError(f"W has {pattern.nnz:,} stored values: the gathered kernel numbers fewer than {1 << 31:,}")
-    side = vector_side(pattern.block_size)
-    pieces = pieces_of(pattern, side, transposed=transposed)
-    per_group = VECTOR_ROWS // side
-    groups = -(-pieces.grid[0] // per_group)
-    columns = pieces.grid[1]
-    # Pieces of one group of rows at the same rows of X share `side` vectors.
-    key = pieces.out // per_group * columns + pieces.inner
-    pairs, of_piece = np.unique(key, return_inverse=True)
-    of_piece = of_piece.reshape(-1)
-    group, inner = pairs // columns, pairs % columns
-    slab = inner * side // SLAB_ROWS
-    slabs = -(-columns * side // SLAB_ROWS)
-    cell = group * slabs + slab
-    first = np.searchsorted(cell, cell, side="left")
-    vector = (np.arange(len(pairs)) - first) * side  # number of the pair's first vector in its group and slab
-    cells, vectors = np.unique(cell, return_counts=True)
-    steps_of_cell = -(-vectors * side // VECTOR_DEPTH)
-    work = np.bincount(cells // slabs, weights=steps_of_cell, minlength=groups)
-    place, warps = deal(work, WARPS, slots)
-    cell_place = place[cells // slabs]
-    order = np.lexsort((cell_place % slots, cells % slabs, cell_place // slots))
-    begin_of_cell = np.empty(len(cells), dtype=np.int64)
-    begin_of_cell[order] = np.cumsum(steps_of_cell[order]) - steps_of_cell[order]
-    step = begin_of_cell[np.searchsorted(cells, cell)] + vector // VECTOR_DEPTH
-    repeated = np.repeat(order, steps_of_cell[order])
-    stream = (cells[repeated] % slabs | cell_place[repeated] % slots << 24).astype(np.uint32)
-    total = len(stream)
-    k_rows = _k_rows(total, step, vector % VECTOR_DEPTH, inner * side % SLAB_ROWS, side)
-    sources = _sources(pieces, total, step[of_piece], vector[of_piece] % VECTOR_DEPTH, transposed)
-    rows = _rows(place, groups, warps * slots, pieces.grid[0] * side)
-    begins = begins_of(cell_place[repeated] // slots, warps)
-    return VectorStream(sources, stream, k_rows, begins, rows, warps // WARPS)
-
-
-def _k_rows(steps: int, step: Array, position: Array, row: Array, side: int) -> Array:
-    """uint8 (steps, 16); a place that no vector takes names the row of the step's first one."""
-    found = np.full((steps, VECTOR_DEPTH), -1, dtype=np.int64)
+def _k_rows(steps: int, step: Array, place: Array, row: Array, side: int) -> Array:
+    """uint16 (steps, 16); a place that no pair takes names a row that is read at the same time, from the same bank."""
+    found = np.full((steps, 2, VECTOR_ROWS), -1, dtype=np.int64)
+    flat = found.reshape(steps, VECTOR_DEPTH)
     for j in range(side):
-        found[step, position + j] = row + j
-    return np.where(found < 0, found[:, :1], found).astype(np.uint8)
+        flat[step, place + j] = row + j
+    half = found.max(axis=2, keepdims=True)
+    spare = np.where(half < 0, half[:, ::-1], half)
+    return np.where(found < 0, spare, found).reshape(steps, VECTOR_DEPTH).astype(np.uint16)
 
 
 def _sources(pieces: Pieces, steps: int, step: Array, position: Array, transposed: bool) -> Array:

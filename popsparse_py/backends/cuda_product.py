@@ -14,10 +14,11 @@ from popsparse_planner.cuda_decode import (
     decode_row_bytes,
     decode_stream,
 )
-from popsparse_planner.cuda_machine import RING_BYTES, RING_THREADS, SLAB_COLUMNS, SLAB_ROWS
+from popsparse_planner.cuda_machine import RING_THREADS, SLAB_COLUMNS
 from popsparse_planner.cuda_plan import CudaPlan, decode_blocks
 from popsparse_planner.cuda_sampled import CELL, SAMPLED_THREADS, STAGES, cells_of, sampled_stream
-from popsparse_planner.cuda_streams import block_stream, element_side, element_stream, row_stream
+from popsparse_planner.cuda_streams import element_side, element_stream, row_stream
+from popsparse_planner.cuda_tiles import SlabLists, Tile
 from popsparse_planner.cuda_vectors import vector_stream
 from popsparse_planner.errors import PlanError
 from popsparse_planner.pattern import BlockPattern
@@ -67,7 +68,7 @@ class CudaProduct:
         self._values = 0
         self._packed: Optional[DeviceArray] = None
         start = {
-            "blocks": self._start_blocks,
+            "blocks": self._start_rows,
             "rows": self._start_rows,
             "vectors": self._start_vectors,
             "elements": self._start_elements,
@@ -107,36 +108,37 @@ class CudaProduct:
         turned = "transposed_" if self.plan.transposed else ""
         return f"{kernel}_{turned}{self.plan.dtype}"
 
-    def _boxes(self, groups: int) -> Tuple[int, int, bool, int]:
-        """Boxes of X that a block copies to all of its cluster, and blocks of a cluster."""
-        if not self.device.machine.tensor_maps:
-            return (0, 0, False, 1)
-        cluster = self.device.machine.cluster(groups)
-        return (SLAB_ROWS // cluster, SLAB_COLUMNS, self.plan.dtype == "bfloat16", cluster)
+    @property
+    def _tile(self) -> Tile:
+        if self.plan.tile is None:
+            raise PlanError(f"a plan of kernel {self.plan.kernel!r} needs a tile: plan again")
+        return self.plan.tile
+
+    def _put_lists(self, lists: SlabLists) -> List[int]:
+        """SlabList of cpp/cuda/arguments.cuh: null where every slab is needed."""
+        return [0, 0] if lists.complete else self._put((lists.slabs, lists.begins))
 
     def _start_rows(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
-        machine = self.device.machine
-        slots = (machine.row_slots(16), machine.row_slots(32))
-        lists = row_stream(pattern, slots, transposed=self.plan.transposed)
-        name, rest = self._name(f"rows{lists.side}"), [*self._put(lists.arrays), lists.pitch]
-        return self._ring(name, lists.groups, rest)
-
-    def _start_blocks(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
-        lists = block_stream(pattern, self.device.machine.block_slots, transposed=self.plan.transposed)
-        return self._ring(self._name("blocks"), lists.groups, [*self._put(lists.arrays), lists.pitch])
+        lists = row_stream(pattern, self._tile, transposed=self.plan.transposed)
+        rest = [*self._put(lists.arrays), lists.pitch, *self._put_lists(lists.lists)]
+        kernel = f"rows{lists.tile.side}" if self.plan.kernel == "rows" else self.plan.kernel
+        return self._ring(self._name(kernel), lists.groups, rest)
 
     def _start_vectors(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
-        lists = vector_stream(pattern, self.device.machine.vector_slots, transposed=self.plan.transposed)
+        lists = vector_stream(pattern, self._tile, self.device.machine, transposed=self.plan.transposed)
         self._put((lists.sources,))
         self._packed = self.device.empty(2 * len(lists.sources))
-        rest = self._put(lists.arrays)
+        rest = [*self._put(lists.arrays), *self._put_lists(lists.lists)]
         return self._ring(f"vectors_{self.plan.dtype}", lists.groups, rest)
 
     def _ring(self, name: str, groups: int, rest: List[int]) -> Callable[[Operands, int, Scratch], None]:
-        boxes = self._boxes(groups)
+        machine, tile = self.device.machine, self._tile
+        boxes = (0, 0, False, 1)
+        if machine.tensor_maps:  # of X that a block of threads copies to all of its cluster
+            boxes = (tile.slab_rows // tile.cluster, SLAB_COLUMNS, self.plan.dtype == "bfloat16", tile.cluster)
 
         def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
-            grid = (-(-operands.n // SLAB_COLUMNS), groups, RING_THREADS, RING_BYTES)
+            grid = (-(-operands.n // tile.columns), groups, RING_THREADS, machine.ring_bytes(tile.slab_bytes))
             product = operands.product(self._values, self.plan.shape)
             self.device.launch(name, grid, product, rest, boxes=boxes, stream=stream)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from popsparse_planner.cuda_plan import CudaPlan, plan_cuda
+from popsparse_planner.cuda_tiles import Tile
 from popsparse_planner.errors import DTypeError, ShapeError
 from popsparse_planner.pattern import BlockPattern
 
@@ -80,7 +81,7 @@ class CudaProducts:
     def __init__(self, pattern: BlockPattern, device: CudaDevice) -> None:
         self.pattern, self.device = pattern, device
         self._plans: Dict[Tuple[bool, int, str], CudaPlan] = {}
-        self._lists: Dict[Tuple[bool, str, str, int], CudaProduct] = {}
+        self._lists: Dict[Tuple[bool, str, str, Optional[Tile], int], CudaProduct] = {}
         self._samplers: Dict[str, CudaSampler] = {}
         self._loaded: Dict[int, Any] = {}
         self._dense: Tuple[Any, Any] = (None, None)
@@ -107,7 +108,7 @@ class CudaProducts:
     def multiply(self, plan: CudaPlan, x: Tensor, values: Tensor, bias: Optional[Tensor]) -> Tensor:
         """y (m, n) = W x + bias of x (k, n)."""
         blocks = values[: self.pattern.nnz_blocks].contiguous()
-        key = (plan.transposed, plan.dtype, plan.kernel, plan.n if plan.kernel == "decode" else 0)
+        key = (plan.transposed, plan.dtype, plan.kernel, plan.tile, plan.n if plan.kernel == "decode" else 0)
         with self._lock:  # which values a product reads is part of its state
             product = self._lists.get(key)
             if product is None:

@@ -15,7 +15,8 @@ from popsparse_planner.cuda_machine import CudaMachine, cuda_machine
 from popsparse_planner.cuda_plan import CudaPlan, kernels_for, plan_cuda
 from popsparse_planner.cuda_profile import load_gpu_profile
 from popsparse_planner.cuda_sampled import CELLS_AT_ONCE, NO_CELL, SAMPLED_SLOTS, cells_of, sampled_stream
-from popsparse_planner.cuda_streams import block_stream, deal, element_side, element_stream, row_stream
+from popsparse_planner.cuda_streams import element_side, element_stream, pieces_of, row_layout, row_stream
+from popsparse_planner.cuda_tiles import SlabLists, Tile, deal, tiles
 from popsparse_planner.cuda_vectors import vector_stream
 
 HOPPER, AMPERE = cuda_machine((9, 0), 232448), cuda_machine((8, 6), 101376)
@@ -40,63 +41,122 @@ def dense_of(pattern: BlockPattern, *, transposed: bool) -> np.ndarray:
     return whole.T if transposed else whole
 
 
-@given(patterns((16, 32, 48, 64)), st.booleans(), st.sampled_from([HOPPER, AMPERE]))
-@settings(deadline=None, max_examples=30)
-def test_row_stream_holds_every_value_once(pattern: BlockPattern, transposed: bool, machine: CudaMachine) -> None:
-    slots = machine.row_slots(16), machine.row_slots(32)
-    lists = row_stream(pattern, slots, transposed=transposed)
-    per_warp = slots[lists.side // 32]
+@st.composite
+def small_tiles(draw: st.DrawFn, kernel: str, pattern: BlockPattern, machine: CudaMachine, transposed: bool) -> Tile:
+    """One of the plan's tiles, so small that the pattern takes several blocks of threads."""
+    rows = pattern.shape[1 if transposed else 0]
+    tile = draw(st.sampled_from(tiles(kernel, pattern.block_size, rows, machine)))
+    tile = replace(tile, used=draw(st.integers(1, tile.slots)), together=draw(st.booleans()))
+    sizes = [size for size in (1, 2, 4) if tile.groups(rows) % size == 0]
+    return replace(tile, cluster=draw(st.sampled_from(sizes)))
+
+
+def assert_ascending(lists: SlabLists) -> None:
+    for begin, end in zip(lists.begins[:-1], lists.begins[1:]):
+        assert np.all(np.diff(lists.slabs[begin:end]) > 0)
+
+
+def row_of_x(lists: SlabLists, cluster: int, k_row: int, slab_rows: int) -> int:
+    """The row of X that a list of work names by a slab's position and a row of the slab."""
+    return int(lists.slabs[int(lists.begins[cluster]) + k_row // slab_rows]) * slab_rows + k_row % slab_rows
+
+
+@given(patterns((16, 32, 48, 64, 128)), st.booleans(), st.sampled_from([HOPPER, AMPERE]), st.data())
+@settings(deadline=None, max_examples=40)
+def test_row_stream_holds_every_value_once(
+    pattern: BlockPattern, transposed: bool, machine: CudaMachine, data: st.DataObject
+) -> None:
+    wide = pattern.block_size % 64 == 0 and machine.has_groups
+    kernel = data.draw(st.sampled_from(["rows", "blocks"] if wide else ["rows"]))
+    tile = data.draw(small_tiles(kernel, pattern, machine, transposed))
+    made = row_stream(pattern, tile, transposed=transposed)
+    assert_ascending(made.lists)
     wanted, found = dense_of(pattern, transposed=transposed), -np.ones_like(dense_of(pattern, transposed=transposed))
-    inside = np.arange(lists.side)[:, None] * lists.pitch + np.arange(lists.side)
-    for warp in range(lists.groups * 8):
-        part = lists.stream[lists.begins[warp] : lists.begins[warp + 1]].astype(np.int64)
+    inside = np.arange(tile.side)[:, None] * made.pitch + np.arange(tile.side)
+    needed = set()
+    for owner in range(made.groups * tile.owners):
+        part = made.stream[made.begins[owner] : made.begins[owner + 1]].astype(np.int64)
         k_rows, slot = part[:, 0] & 0xFFFFFF, part[:, 0] >> 24
-        assert np.all(np.diff(k_rows // 128) >= 0)  # slabs pass once
-        for k_row, s, offset in zip(k_rows, slot, part[:, 1]):
-            row = lists.rows[warp * per_warp + s]
+        assert np.all(np.diff(k_rows // tile.slab_rows) >= 0)  # slabs pass once
+        cluster = owner // tile.owners // tile.cluster
+        for position, s, offset in zip(k_rows.tolist(), slot, part[:, 1]):
+            row, k_row = made.rows[owner * tile.slots + s], row_of_x(made.lists, cluster, position, tile.slab_rows)
             assert found[row, k_row] == -1
-            place = slice(row, row + lists.side), slice(k_row, k_row + lists.side)
+            place = slice(row, row + tile.side), slice(k_row, k_row + tile.side)
             found[place] = offset * 16 + (inside.T if transposed else inside)
+            needed.add((cluster, position // tile.slab_rows))
     assert np.array_equal(found, wanted)
-    assert sorted(lists.rows[lists.rows >= 0]) == list(range(0, len(wanted), lists.side))
+    assert sorted(made.rows[made.rows >= 0]) == list(range(0, len(wanted), tile.side))
+    assert len(needed) == len(made.lists.slabs)  # nothing is copied for nobody
+    assert made.groups % tile.cluster == 0
 
 
-@given(patterns((64, 128)), st.booleans())
-@settings(deadline=None, max_examples=10)
-def test_block_stream_gives_every_block_to_one_warpgroup(pattern: BlockPattern, transposed: bool) -> None:
-    lists = block_stream(pattern, 4, transposed=transposed)
-    found = set()
-    for group in range(lists.groups * 2):
-        part = lists.stream[lists.begins[group] : lists.begins[group + 1]].astype(np.int64)
-        assert np.all(np.diff((part[:, 0] & 0xFFFFFF) // 128) >= 0)
-        for word, offset in part.tolist():
-            found.add((int(lists.rows[group * 4 + (word >> 24)]), word & 0xFFFFFF, offset * 16))
-    wanted = dense_of(pattern, transposed=transposed)[::64, ::64]
-    assert found == {(r * 64, c * 64, wanted[r, c]) for r, c in np.argwhere(wanted >= 0).tolist()}
-    assert len(lists.stream) == len(found)
-
-
-@given(patterns((1, 2, 3, 4, 8, 12)), st.booleans())
-@settings(deadline=None, max_examples=30)
-def test_vector_stream_holds_every_value_once(pattern: BlockPattern, transposed: bool) -> None:
-    slots = HOPPER.vector_slots
-    lists = vector_stream(pattern, slots, transposed=transposed)
+@given(patterns((1, 2, 3, 4, 8, 12)), st.booleans(), st.sampled_from([HOPPER, AMPERE]), st.data())
+@settings(deadline=None, max_examples=40)
+def test_vector_stream_holds_every_value_once(
+    pattern: BlockPattern, transposed: bool, machine: CudaMachine, data: st.DataObject
+) -> None:
+    tile = data.draw(small_tiles("vectors", pattern, machine, transposed))
+    made = vector_stream(pattern, tile, machine, transposed=transposed)
+    assert_ascending(made.lists)
     wanted = dense_of(pattern, transposed=transposed)
-    found = -np.ones_like(wanted)
-    sources = lists.sources.reshape(lists.steps, 8, 4, 2, 2)  # step, row, lane of the row, half of k, neighbour
-    for warp in range(lists.groups * 8):
-        steps = np.arange(lists.begins[warp], lists.begins[warp + 1])
-        slab = (lists.stream[steps] & 0xFFFFFF).astype(np.int64)
-        assert np.all(np.diff(slab) >= 0)
-        for step in steps:
-            rows = lists.rows[warp * slots + (lists.stream[step] >> 24)]
-            for vector in range(16):
-                column = (int(lists.stream[step]) & 0xFFFFFF) * 128 + int(lists.k_rows[step, vector])
+    found, needed = -np.ones_like(wanted), set()
+    ring_rows = machine.stages(tile.slab_bytes) * 128
+    sources = made.sources.reshape(made.steps, 8, 4, 2, 2)  # step, row, lane of the row, half of k, neighbour
+    for warp in range(made.groups * 8):
+        steps = np.arange(made.begins[warp], made.begins[warp + 1])
+        last = (made.stream[steps] & 0xFFFFFF).astype(np.int64)
+        assert np.all(np.diff(last) >= 0)
+        cluster = warp // 8 // tile.cluster
+        for step, newest in zip(steps, last.tolist()):
+            rows = made.rows[warp * tile.slots + (made.stream[step] >> 24)]
+            for half in made.k_rows[step].reshape(2, 8):  # read at once: a bank is asked for one row
+                assert all(len(set(half[half % 8 == bank].tolist())) <= 1 for bank in range(8))
+            for vector, ring_row in enumerate(made.k_rows[step].tolist()):
+                age = (newest - ring_row // 128) % (ring_rows // 128)
+                assert age < machine.span
+                column = row_of_x(made.lists, cluster, (newest - age) * 128 + ring_row % 128, 128)
                 numbers = sources[step, :, vector % 8 // 2, vector // 8, vector % 2]
                 used = numbers >= 0
                 assert np.all(found[rows[used], column] == -1)
                 found[rows[used], column] = numbers[used]
+                needed.add((cluster, newest - age))
     assert np.array_equal(found, wanted)
+    assert len(needed) == len(made.lists.slabs)
+
+
+@given(patterns((1, 8, 16, 64)), st.booleans(), st.integers(1, 300))
+@settings(deadline=None, max_examples=30)
+def test_counts_are_those_of_the_lists(pattern: BlockPattern, transposed: bool, n: int) -> None:
+    for kernel in ("vectors",) if pattern.block_size < 16 else ("rows", "blocks")[: 1 + pattern.block_size // 64]:
+        plan = plan_cuda(pattern, n, transposed=transposed, kernel=kernel)
+        tile, count = plan.tile, plan.count
+        assert tile is not None
+        if kernel == "vectors":
+            made = vector_stream(pattern, tile, plan.machine, transposed=transposed)
+            work, values, streamed = made.steps, 128, made.steps * (256 + 32 + 4)
+        else:
+            made = row_stream(pattern, tile, transposed=transposed)  # type: ignore[assignment]
+            work, values, streamed = len(made.stream), tile.side**2, len(made.stream) * (2 * tile.side**2 + 8)
+        columns = -(-n // tile.columns) * tile.columns
+        filled = len(made.lists.slabs) * tile.cluster * tile.slab_rows * columns * 2
+        assert count.flops == 2 * work * values * columns
+        assert count.filled_bytes == filled
+        assert count.l2_bytes == filled / tile.cluster + columns // tile.columns * streamed
+        assert count.blocks == made.groups * columns // tile.columns
+        assert count.slabs == made.groups * -(-plan.shape[1] // tile.slab_rows)
+        assert count.slabs_copied == len(made.lists.slabs) * tile.cluster
+        of_warps = np.diff(made.begins.astype(np.int64)).reshape(-1, tile.owners)
+        assert count.balance * of_warps.sum() == pytest.approx(of_warps.max(axis=1).sum() * tile.owners) or not work
+
+
+def test_neighbours_together_need_few_slabs() -> None:
+    band = np.abs(np.subtract.outer(np.arange(256), np.arange(256))) <= 4
+    plan = plan_cuda(BlockPattern.from_mask(band, block_size=16), 4096)
+    assert plan.tile is not None
+    assert plan.tile.together
+    assert (plan.count.slabs_copied, plan.count.slabs) == (136, 256)  # 17 for each of 2 clusters of 4
+    assert f"{plan.count.slabs_copied:,} of {plan.count.slabs:,} slabs of X copied" in plan.explain()
 
 
 @given(patterns((16, 32)), st.sampled_from([8, 16, 32]), st.integers(1, 12))
@@ -164,21 +224,38 @@ def test_sampled_stream_covers_every_value_once(pattern: BlockPattern, shared: i
 
 
 def test_deal_evens_out_heavy_rows() -> None:
-    place, warps = deal(np.array([9, 1, 1, 1, 5, 5, 3, 3]), 4, 2)
-    assert warps == 4
-    sums = np.bincount(place // 2, weights=[9, 1, 1, 1, 5, 5, 3, 3])
-    assert sums.tolist() == [10, 6, 6, 6]
+    work = np.array([9, 1, 1, 1, 5, 5, 3, 3])
+    place, owners = deal(work, Tile(16, 4, 4, 2))
+    assert owners == 4
+    assert np.bincount(place // 4, weights=work).tolist() == [10, 6, 6, 6]
     assert len(set(place.tolist())) == 8
+    assert set((place % 4).tolist()) == {0, 1}  # slots that are not used get no rows
+    place, owners = deal(work, Tile(16, 2, 2, 2, together=True))
+    assert owners == 4
+    assert np.bincount(place // 2, weights=work).tolist() == [10, 2, 8, 8]
 
 
 def test_counts_of_a_worked_product() -> None:
     """256 x 128 W of 16 x 16 blocks, 40 of them, times 100 columns: one block of threads twice over 128 rows of X."""
     pattern = BlockPattern.from_indices(np.arange(40) % 16, np.arange(40) // 16, shape=(256, 128), block_size=16)
-    count = row_count(pattern, (256, 128), 100, HOPPER)
+    layout = row_layout(pieces_of(pattern, 16), Tile(16, 8, 4, 4))
+    count = row_count(layout, pattern, (256, 128), 100)
     assert count.mma_flops == 2 * 40 * 256 * 128
     assert count.l2_bytes == 2 * 128 * 128 + 2 * (2 * 40 * 256 + 40 * 8)
-    assert count.shared_bytes == 2 * 128 * 128 + 40 * 16 * 128 * 2
+    assert count.shared_bytes == 2 * 128 * 128 + 40 * 16 * 128 * 2 + 2 * (2 * 40 * 256 + 40 * 8)
     assert count.memory_bytes == 2 * (256 * 100 + 128 * 100 + 40 * 256) + 40 * 8
+    assert (count.blocks, count.slabs, count.slabs_copied) == (2, 1, 1)
+    assert count.balance == 1.0  # a warp has a row of 3 blocks and one of 2
+    assert count.rounds(132) == 66
+
+
+def test_idle_multiprocessors_and_heavy_warps_take_time() -> None:
+    gpu = load_gpu_profile()
+    even = CudaCount(0.0, 5.5e7, 3e6, 6.1e8, 0.0, filled_bytes=1e6, blocks=132)
+    ragged = replace(even, blocks=133, balance=2.0)
+    assert cost_of(ragged, gpu).l2_seconds == pytest.approx(cost_of(even, gpu).l2_seconds * 264 / 133)
+    assert cost_of(ragged, gpu).operations_seconds == pytest.approx(cost_of(even, gpu).operations_seconds * 528 / 133)
+    assert cost_of(ragged, gpu).shared_seconds == pytest.approx(cost_of(even, gpu).shared_seconds * 5 / 3 * 264 / 133)
 
 
 def test_the_largest_bound_is_the_time() -> None:
@@ -224,4 +301,4 @@ def test_wrong_requests_are_named() -> None:
     with pytest.raises(TargetError, match="GPU 'h300' is unknown: expected one of h200"):
         load_gpu_profile("h300")
     with pytest.raises(PlanError, match="X has 33,554,432 rows: the cuda kernels number at most 16,777,215"):
-        row_stream(BlockPattern.from_indices([0], [0], shape=(16, 1 << 25), block_size=16), (4, 2))
+        row_stream(BlockPattern.from_indices([0], [0], shape=(16, 1 << 25), block_size=16), Tile(16, 8, 4, 4))

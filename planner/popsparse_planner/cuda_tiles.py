@@ -1,0 +1,160 @@
+"""Tiles of Y: which rows the warps of a block of threads own, and the slabs of X that their blocks need.
+
+Everything follows from the pattern alone, on the host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import List, Tuple
+
+import numpy as np
+
+from .cuda_machine import (
+    BLOCK_SIDE,
+    GROUP_WARPS,
+    LANES,
+    SLAB_COLUMNS,
+    SLAB_ROWS,
+    VECTOR_ROWS,
+    WARPS,
+    CudaMachine,
+)
+
+Array = np.ndarray
+_FLAGS = 1 << 26  # keys up to here are told apart by a table
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Rows and columns of Y that a block of threads computes, and how rows come to its warps.
+
+    side: rows of a group of rows; owners: warps or warpgroups; slots: groups of rows that the kernel has sums for in
+    each owner; used: of these, those that get rows; columns: of Y; slab_rows: rows of X that are copied at once;
+    cluster: blocks of threads along Y's rows that copy X for one another; together: neighbours in Y go to one block of
+    threads, else heavy and light rows are mixed over all.
+    """
+
+    side: int
+    owners: int
+    slots: int
+    used: int
+    columns: int = SLAB_COLUMNS
+    slab_rows: int = SLAB_ROWS
+    cluster: int = 1
+    together: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows of Y of a block of threads."""
+        return self.side * self.owners * self.used
+
+    @property
+    def slab_bytes(self) -> int:
+        """Of a slab of X."""
+        return 2 * self.slab_rows * self.columns
+
+    def groups(self, rows: int) -> int:
+        """Blocks of threads along so many rows of Y."""
+        return max(1, -(-rows // self.rows))
+
+    def clusters(self, rows: int) -> int:
+        """Clusters of blocks of threads along so many rows of Y."""
+        return -(-self.groups(rows) // self.cluster)
+
+    def slabs(self, rows: int) -> int:
+        """Slabs that so many rows of X are."""
+        return -(-rows // self.slab_rows)
+
+
+def tiles(kernel: str, block_size: int, rows: int, machine: CudaMachine) -> List[Tile]:
+    """The tiles that a kernel ("rows", "blocks" or "vectors") can take for so many rows of Y."""
+    side = {"vectors": VECTOR_ROWS, "blocks": BLOCK_SIDE}.get(kernel, 32 if block_size % 32 == 0 else 16)
+    warps = GROUP_WARPS if kernel == "blocks" else 1
+    slots = machine.accumulators // (SLAB_COLUMNS * side // (LANES * warps))
+    found = []
+    for together in (False, True):
+        tile = Tile(side, WARPS // warps, slots, slots, together=together)
+        found.append(replace(tile, cluster=machine.cluster(tile.groups(rows))))
+    return found
+
+
+def deal(work: Array, tile: Tile) -> Tuple[Array, int]:
+    """Groups of rows dealt to owners: the heaviest to each owner in turn, then back, so that sums are nearly equal.
+
+    work: (groups of rows). Returns int64 (groups of rows) of owner * slots + slot, and the number of owners.
+    """
+    items = len(work)
+    per_block = tile.owners * tile.used
+    blocks = max(1, -(-items // per_block))
+    numbers = np.arange(items)
+    if tile.together:
+        block = numbers // per_block
+        order, owners = np.lexsort((-work, block)), tile.owners
+    else:
+        block = np.zeros(items, dtype=np.int64)
+        order, owners = np.argsort(-work, kind="stable"), blocks * tile.owners
+    rank = np.empty(items, dtype=np.int64)
+    rank[order] = numbers % per_block if tile.together else numbers
+    slot, place = rank // owners, rank % owners
+    owner = block * owners + np.where(slot % 2 == 0, place, owners - 1 - place)
+    return owner * tile.slots + slot, blocks * tile.owners
+
+
+@dataclass(frozen=True)
+class SlabLists:
+    """The slabs of X that each cluster needs (SlabList in cpp/cuda/arguments.cuh).
+
+    slabs: int32, ascending for each cluster; begins: uint32 (clusters + 1); of_all: slabs of X; copied: by all blocks
+    of threads, each of which gets those of its cluster.
+    """
+
+    slabs: Array
+    begins: Array
+    of_all: int
+    cluster: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cluster needs every slab: then the kernel needs no list."""
+        return len(self.slabs) == self.of_all * (len(self.begins) - 1)
+
+    @property
+    def copied(self) -> int:
+        """Slabs that blocks of threads get, for each tile of columns."""
+        return len(self.slabs) * self.cluster
+
+
+def slab_lists(cluster: Array, slab: Array, tile: Tile, shape: Tuple[int, int]) -> Tuple[SlabLists, Array]:
+    """Lists for items that lie in these clusters and slabs of X, and the position of each item's slab in its list.
+
+    cluster, slab: int64 (items); shape: rows of Y and of X.
+    """
+    clusters, of_all = tile.clusters(shape[0]), tile.slabs(shape[1])
+    key = cluster * of_all + slab
+    if clusters * of_all <= _FLAGS:
+        held = np.zeros(clusters * of_all, dtype=bool)
+        held[key] = True
+        found = np.flatnonzero(held)
+        number = np.cumsum(held)[key] - 1
+    else:
+        found, number = np.unique(key, return_inverse=True)
+    begins = begins_of(found // of_all, clusters)
+    lists = SlabLists((found % of_all).astype(np.int32), begins, of_all, tile.cluster)
+    return lists, number.reshape(-1) - begins[cluster].astype(np.int64)
+
+
+def begins_of(owner: Array, owners: int) -> Array:
+    """uint32 (owners + 1): where the items of each owner begin when they are ordered by owner."""
+    begins = np.zeros(owners + 1, dtype=np.uint32)
+    np.cumsum(np.bincount(owner, minlength=owners), out=begins[1:])
+    return begins
+
+
+def balance_of(work: Array, place: Array, owners: int, tile: Tile) -> float:
+    """Work of the heaviest owner of each block of threads over the mean, 1 where all have the same: how much longer the
+    blocks take than their work alone would.
+    """
+    total = float(work.sum())
+    of_owner = np.bincount(place // tile.slots, weights=work, minlength=owners).reshape(-1, tile.owners)
+    return float(of_owner.max(axis=1).sum()) * tile.owners / total if total else 1.0
