@@ -107,11 +107,11 @@ def build_requirements() -> List[str]:
     return names if output("ninja", "--version") else [*names, "ninja"]
 
 
-def build_environment() -> Dict[str, str]:
-    """Variables that a build of the native core is run with."""
-    variables = {"CXX": find_compiler()}
+def build_environment(source: Path = ROOT) -> Dict[str, str]:
+    """Variables that a build of the native core from a source tree is run with: what another has compiled is kept."""
+    variables = {"CXX": find_compiler(), "SKBUILD_CMAKE_DEFINE": f"POPSPARSE_KERNELS_FOLDER={BUILD / 'kernels'}"}
     if shutil.which("ccache"):
-        variables.update(CMAKE_CXX_COMPILER_LAUNCHER="ccache", CCACHE_BASEDIR=str(ROOT), CCACHE_NOHASHDIR="1")
+        variables.update(CMAKE_CXX_COMPILER_LAUNCHER="ccache", CCACHE_BASEDIR=str(source), CCACHE_NOHASHDIR="1")
     return variables
 
 
@@ -172,7 +172,7 @@ def install_project(venv: Path = VENV, python: str = sys.executable) -> Path:
         if not stamped(venv, "project", key):
             pip_install(venv, *build_requirements())
             folder = f"--config-settings=build-dir={objects_folder('{wheel_tag}')}"
-            kernels = "--config-settings=cmake.define.POPSPARSE_CUDA_KERNELS=OFF"  # tests compile what they look at
+            kernels = "--config-settings=cmake.define.POPSPARSE_CUDA_KERNELS=AUTO"  # tests look at what nvcc made
             pip_install(venv, "--no-build-isolation", folder, kernels, "-e", ".[test]", env=environment)
             (venv / ".stamp-project").write_text(key)
     return venv / "bin"

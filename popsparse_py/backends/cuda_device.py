@@ -63,9 +63,9 @@ class CudaDevice:
     def _function(self, name: str, shared_bytes: int) -> int:
         source = source_of(name)
         if source not in self._modules and "all" not in self._modules:
-            shipped = shipped_kernels(self.machine.name)
+            shipped = shipped_kernels(source, self.machine.name)
             self.native.load_module(module_for(source, self.facts) if shipped is None else shipped)
-            self._modules.add(source if shipped is None else "all")
+            self._modules.add(source)
         return int(self.native.function(f"{name}_{self.machine.name}", shared_bytes))
 
     def empty(self, num_bytes: int) -> DeviceArray:

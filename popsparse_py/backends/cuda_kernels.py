@@ -36,9 +36,9 @@ def source_of(kernel: str) -> str:
     return next((file for start, file in _SOURCES.items() if kernel.startswith(start)), "kernels_small.cu")
 
 
-def shipped_kernels(machine: str) -> Optional[bytes]:
-    """The module with all kernels of a family of GPUs that came with the package, None if nvcc was not there then."""
-    shipped = installed_folder() / f"kernels_{machine}.fatbin"
+def shipped_kernels(source: str, machine: str) -> Optional[bytes]:
+    """The kernels of a source for a family of GPUs that came with the package, None if nvcc was not there then."""
+    shipped = installed_folder() / f"{Path(source).stem}_{machine}.fatbin"
     return shipped.read_bytes() if shipped.exists() else None
 
 
