@@ -29,7 +29,7 @@ PLANNER_ORDER = (
     ("cpu_schedule",),
     ("cpu_plan",),
     ("cuda_machine", "cuda_profile", "cuda_tiles"),
-    ("cuda_streams", "cuda_vectors", "cuda_decode", "cuda_sampled"),
+    ("cuda_streams", "cuda_vectors", "cuda_decode", "cuda_decode_vectors", "cuda_sampled"),
     ("cuda_cost", "cuda_plan"),
     ("dynamic_plan",),
     ("search", "dynamic_search"),

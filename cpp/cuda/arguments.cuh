@@ -76,6 +76,17 @@ struct DecodeArguments {
   int64_t valuePitch, blockRows, ranges, rangeRows;
 };
 
+// At most kDecodeColumns columns: steps of 8 rows of Y, in groups of `side` (1, 4 or 8), each group times 16 rows of X
+// of its own, split over k as in DecodeArguments.
+struct DecodeVectorsArguments {
+  Product product;     // values: (steps, 32 lanes, 4) in the order of the lanes' fragments
+  const void *starts;  // uint16 (steps, 16 / side, 8 / side) rows of X in the range, first of `side`; kLastStep
+  const uint2 *begins; // (ranges, warps + 1) where a warp begins: x = in the steps, y = in `rows`
+  const int32_t *rows; // (.., 8 / side) first rows of Y, in the order of the steps, -1: none
+  float *partials;     // (ranges, m, n), null where there is one range
+  int64_t rangeRows;
+};
+
 // y (m, n) = activation(partials summed in their order + bias).
 struct ReduceArguments {
   Product product;

@@ -3,6 +3,7 @@
 #ifndef POPSPARSE_PY_CUDA_DECODE_CUH
 #define POPSPARSE_PY_CUDA_DECODE_CUH
 
+#include "decode_range.cuh"
 #include "rows.cuh"
 
 namespace popsparse_py::cuda {
@@ -12,40 +13,23 @@ constexpr int kDecodeThreads = kConsumerWarps * kLanes;
 template <class Element, int columns> struct DecodeProduct {
   using Block = RowsBlock<16, false>;
   static constexpr int kTiles = columns / 8;
-  // Bytes from row to row of X in shared memory: 8 rows of 16 bytes lie in different banks.
-  static constexpr int kPitch = columns == 8 ? 16 : columns * 2 + 16;
   static constexpr int kAhead = 4;
   float sums[kTiles][4];
-
-  // Rows [row, row + rows) of X, zeros beyond the edges.
-  static POPSPARSE_DEVICE void copyRange(const Product &product, int row, int rows, uint32_t to) {
-    for (int i = static_cast<int>(threadIdx.x); i < rows * kTiles; i += kDecodeThreads) {
-      const int r = i / kTiles, c = i % kTiles;
-      const int left = row + r < product.k ? product.n - 8 * c : 0;
-      const uint32_t bytes = left <= 0 ? 0u : left >= 8 ? 16u : static_cast<uint32_t>(left) * 2;
-      const int64_t element = bytes ? (row + r) * product.xPitch + 8 * c : 0;
-      asyncCopy(to + static_cast<uint32_t>(r * kPitch + c * 16), static_cast<const uint16_t *>(product.x) + element,
-                bytes);
-    }
-    asyncCopyCommit();
-    asyncCopyWait<0>();
-    __syncthreads();
-  }
 
   POPSPARSE_DEVICE void multiply(const Block &block, uint32_t x, int kRow) {
     uint32_t a[4];
     block.operand(0, 0, a);
-    const uint32_t row = x + static_cast<uint32_t>((kRow + Block::xRow()) * kPitch);
+    const auto row = static_cast<uint32_t>(kRow + Block::xRow());
     if constexpr (kTiles == 1) {
       uint32_t b[2];
-      loadMatricesTransposed(row, b);
+      loadMatricesTransposed(rangeChunk<columns>(x, row, 0), b);
       Element::multiply(sums[0], a, b[0], b[1]);
     } else {
       const uint32_t half = threadIdx.x % kLanes / 16;
 #pragma unroll
       for (int j = 0; j < kTiles / 2; ++j) {
         uint32_t b[4];
-        loadMatricesTransposed(row + (2 * j + half) * 16, b);
+        loadMatricesTransposed(rangeChunk<columns>(x, row, static_cast<uint32_t>(2 * j) + half), b);
         Element::multiply(sums[2 * j], a, b[0], b[1]);
         Element::multiply(sums[2 * j + 1], a, b[2], b[3]);
       }
@@ -107,7 +91,8 @@ template <class Element, int columns> POPSPARSE_DEVICE void decode(const DecodeA
   const uint32_t x = sharedAddress(sharedMemory());
   const int range = static_cast<int>(blockIdx.y), blockRows = static_cast<int>(arguments.blockRows);
   const int rangeRows = static_cast<int>(arguments.rangeRows);
-  Decode::copyRange(arguments.product, range * rangeRows, rangeRows, x);
+  copyRange<columns, kDecodeThreads>(arguments.product, range * rangeRows, rangeRows, x);
+  rangeIsThere();
   const uint32_t *begins = arguments.begins + static_cast<int64_t>(range) * (blockRows + 1);
   const int step = static_cast<int>(gridDim.x) * kConsumerWarps;
   const int warp = static_cast<int>(threadIdx.x) / kLanes;

@@ -1,5 +1,6 @@
 // Every kernel that is shipped, for one machine (-DPOPSPARSE_MACHINE=Ampere, Blackwell or Hopper).
 #include "kernels_blocks.cu"
+#include "kernels_decode.cu"
 #include "kernels_elements.cu"
 #include "kernels_rows.cu"
 #include "kernels_small.cu"

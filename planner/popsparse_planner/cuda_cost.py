@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Tuple
 
 from .cuda_decode import DecodeStream
-from .cuda_machine import BLOCK_SIDE, VECTOR_DEPTH
+from .cuda_decode_vectors import DecodeSteps, decode_vectors_columns
+from .cuda_machine import BLOCK_SIDE, VECTOR_DEPTH, VECTOR_ROWS
 from .cuda_profile import GpuProfile
 from .cuda_streams import RowLayout, element_side
 from .cuda_tiles import SlabLists, Tile
@@ -217,4 +218,20 @@ def decode_count(
         mma_flops=2.0 * values * columns,
         fma_flops=0.0,
         launches=2 if stream.ranges > 1 else 1,
+    )
+
+
+def decode_vectors_count(cut: DecodeSteps, shape: Tuple[int, int], n: int, blocks_of_threads: int) -> CudaCount:
+    """The kernel for few columns of gathered rows (cpp/cuda/decode_vectors.cuh), as decode_count."""
+    columns, groups = decode_vectors_columns(n), VECTOR_ROWS // cut.pieces.side
+    held = 2.0 * blocks_of_threads * cut.ranges * cut.range_rows * columns
+    partials = 8.0 * cut.ranges * shape[0] * n if cut.ranges > 1 else 0.0
+    streamed = float(cut.streamed_bytes)
+    return CudaCount(
+        memory_bytes=operand_bytes(shape, n, 0, "bfloat16") + streamed,
+        l2_bytes=held + streamed + partials,
+        shared_bytes=held + cut.steps * groups * VECTOR_DEPTH * columns * 2.0,
+        mma_flops=2.0 * cut.steps * groups * STEP_VALUES * columns,
+        fma_flops=0.0,
+        launches=2 if cut.ranges > 1 else 1,
     )

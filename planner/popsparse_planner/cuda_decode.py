@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Tuple
 
@@ -15,6 +16,7 @@ SIDE = 16
 DECODE_COLUMNS = (8, 16, 32)  # of X that kernels exist for
 DECODE_THREADS = 256
 REDUCE_THREADS = 256
+RANGE_PADDING = 8  # rows of zeros behind a range
 
 
 def decode_columns(n: int) -> int:
@@ -23,8 +25,35 @@ def decode_columns(n: int) -> int:
 
 
 def decode_row_bytes(columns: int) -> int:
-    """Bytes from row to row of X in shared memory; no two of 8 neighbours share a bank."""
-    return 16 if columns == 8 else columns * 2 + 16
+    """Bytes from row to row of X in shared memory."""
+    return columns * 2
+
+
+def range_bytes(range_rows: int, columns: int) -> int:
+    """Bytes of shared memory that a range of X takes, with the rows of zeros behind it."""
+    return (range_rows + RANGE_PADDING) * decode_row_bytes(columns)
+
+
+def ranges_of(
+    shape: Tuple[int, int],  # rows of X, a multiple of 16, and of Y
+    n: int,
+    columns: int,  # of X that are held
+    shared_bytes: int,
+    multiprocessors: int,
+) -> Tuple[int, int]:
+    """Ranges of X's rows, and rows of each, a multiple of 16: one where X fits whole, then no second kernel runs.
+
+    Else as many as move the fewest bytes: every multiprocessor copies k / ranges rows of X, but each range has partial
+    results of every row of Y, written and read, and about half a step of 256 bytes that is empty for 8 of them.
+    """
+    k, m = shape
+    most = (shared_bytes // decode_row_bytes(columns) - RANGE_PADDING) // SIDE * SIDE
+    ranges = -(-k // most)
+    if ranges > 1:
+        copied, of_a_range = multiprocessors * k * decode_row_bytes(columns), m * (8 * n + 128 / 8)
+        ranges = max(ranges, round(math.sqrt(copied / of_a_range)))
+    range_rows = -(-k // (ranges * SIDE)) * SIDE
+    return -(-k // range_rows), range_rows
 
 
 @dataclass(frozen=True)
@@ -47,13 +76,11 @@ class DecodeStream:
         return (self.stream, self.begins)
 
 
-def decode_stream(pattern: BlockPattern, columns: int, shared_bytes: int) -> DecodeStream:
-    """Lists for blocks of a multiple of 16; a range holds as many rows of X as shared_bytes allow, in equal parts."""
+def decode_stream(pattern: BlockPattern, n: int, shared_bytes: int, multiprocessors: int) -> DecodeStream:
+    """Lists for blocks of a multiple of 16 times n columns, k cut as ranges_of has it."""
     pieces = pieces_of(pattern, SIDE)
-    all_rows = pieces.grid[1] * SIDE
-    most = shared_bytes // decode_row_bytes(columns) // SIDE * SIDE
-    ranges = -(-all_rows // most)
-    range_rows = -(-all_rows // (ranges * SIDE)) * SIDE
+    sides = pieces.grid[1] * SIDE, pieces.grid[0] * SIDE
+    ranges, range_rows = ranges_of(sides, n, decode_columns(n), shared_bytes, multiprocessors)
     k_row = pieces.inner * SIDE
     which = k_row // range_rows
     order = np.lexsort((k_row, pieces.out, which))

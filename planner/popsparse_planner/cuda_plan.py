@@ -10,6 +10,7 @@ from .cuda_cost import (
     CudaCount,
     cost_of,
     decode_count,
+    decode_vectors_count,
     dense_seconds,
     element_count,
     operand_bytes,
@@ -17,6 +18,7 @@ from .cuda_cost import (
     vector_count,
 )
 from .cuda_decode import DECODE_COLUMNS, decode_columns, decode_stream
+from .cuda_decode_vectors import decode_steps
 from .cuda_machine import BLOCK_SIDE, CudaMachine, cuda_machine
 from .cuda_profile import GPU_DTYPES, GpuProfile, load_gpu_profile
 from .cuda_streams import pieces_of, row_layout
@@ -26,7 +28,7 @@ from .errors import DTypeError, PlanError, ShapeError
 from .json_data import dump, parse
 from .pattern import BlockPattern
 
-KERNELS = ("blocks", "rows", "vectors", "elements", "decode")
+KERNELS = ("blocks", "rows", "vectors", "elements", "decode", "decode_vectors")
 _SCHEMA = "popsparse.cuda-plan/2"
 
 
@@ -189,11 +191,12 @@ def kernels_for(
     """The kernels that take such a product, on a machine that has them all by default."""
     if dtype == "float32":
         return ["elements"]
+    few = n <= DECODE_COLUMNS[-1]
     if block_size % 16:
-        return ["vectors", "elements"]
-    few = n <= DECODE_COLUMNS[-1] and not transposed
+        return [*(["decode_vectors"] if few else []), "vectors", "elements"]
+    decode = "decode_vectors" if transposed else "decode"  # W's blocks are not read turned: packed values are
     wide = block_size % BLOCK_SIDE == 0 and (machine is None or machine.has_groups)
-    return [*(["decode"] if few else []), *(["blocks"] if wide else []), "rows"]
+    return [*([decode] if few else []), *(["blocks"] if wide else []), "rows"]
 
 
 def decode_blocks(ranges: int, block_rows: int, multiprocessors: int) -> int:
@@ -222,10 +225,14 @@ def _counts(
     """What a kernel moves and multiplies with each tile that it can take."""
     if name == "elements":
         return [(None, element_count(pattern, shape, n, dtype))]
+    multiprocessors = int(gpu["multiprocessors"])
+    if name == "decode_vectors":
+        cut = decode_steps(pattern, n, machine.shared_bytes, multiprocessors, transposed=transposed)
+        return [(None, decode_vectors_count(cut, shape, n, cut.blocks(multiprocessors)))]
     if name == "decode":
         columns = decode_columns(n)
-        stream = decode_stream(pattern, columns, machine.shared_bytes)
-        blocks = decode_blocks(stream.ranges, stream.block_rows, int(gpu["multiprocessors"]))
+        stream = decode_stream(pattern, n, machine.shared_bytes, multiprocessors)
+        blocks = decode_blocks(stream.ranges, stream.block_rows, multiprocessors)
         return [(None, decode_count(pattern, stream, shape, n, columns, blocks))]
     choices = tiles(name, pattern.block_size, shape[0], machine)
     if name == "vectors":

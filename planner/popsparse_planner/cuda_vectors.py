@@ -187,9 +187,10 @@ def vector_stream(pattern: BlockPattern, tile: Tile, machine: CudaMachine, *, tr
     place = steps.second * VECTOR_ROWS + pairs.inner % pairs.classes * side
     ring_row = layout.position * tile.slab_rows + pairs.inner * side % tile.slab_rows
     ring_rows = machine.stages(tile.slab_bytes) * tile.slab_rows
+    first_row = pairs.pieces.out % (VECTOR_ROWS // side) * side
     return VectorStream(
         tile,
-        _sources(pairs.pieces, len(order), step[pairs.of_piece], place[pairs.of_piece], transposed),
+        sources_of(pairs.pieces, len(order), (step[pairs.of_piece], first_row, place[pairs.of_piece]), transposed),
         stream,
         _k_rows(len(order), step, place, ring_row % ring_rows, side),
         begins_of(owner, layout.owners),
@@ -210,11 +211,14 @@ def _k_rows(steps: int, step: Array, place: Array, row: Array, side: int) -> Arr
     return np.where(found < 0, spare, found).reshape(steps, VECTOR_DEPTH).astype(np.uint16)
 
 
-def _sources(pieces: Pieces, steps: int, step: Array, position: Array, transposed: bool) -> Array:
-    """int32 (steps * 128): lane 4 * row + v % 8 / 2 holds vectors v, v + 1 and those 8 further."""
+def sources_of(pieces: Pieces, steps: int, places: Tuple[Array, Array, Array], transposed: bool) -> Array:
+    """int32 (steps * 128): lane 4 * row + v % 8 / 2 holds vectors v, v + 1 and those 8 further.
+
+    places: step, first row and first vector of each piece.
+    """
+    step, first_row, position = places
     side = pieces.side
     found = np.full(steps * STEP_VALUES, -1, dtype=np.int32)
-    first_row = pieces.out % (VECTOR_ROWS // side) * side
     for i in range(side):
         for j in range(side):
             row, v = first_row + i, position + j

@@ -19,6 +19,8 @@ _SOURCES = {
     "rows": "kernels_rows.cu",
     "vectors": "kernels_vectors.cu",
     "elements": "kernels_elements.cu",
+    "decode": "kernels_decode.cu",
+    "reduce": "kernels_decode.cu",
 }
 _LIBRARIES = ("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so")
 _DEVICE_HEADER = "popsparse_device.cuh"

@@ -6,16 +6,8 @@ from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 
-from popsparse_planner.cuda_decode import (
-    DECODE_THREADS,
-    REDUCE_THREADS,
-    DecodeStream,
-    decode_columns,
-    decode_row_bytes,
-    decode_stream,
-)
 from popsparse_planner.cuda_machine import RING_THREADS, SLAB_COLUMNS
-from popsparse_planner.cuda_plan import CudaPlan, decode_blocks
+from popsparse_planner.cuda_plan import CudaPlan
 from popsparse_planner.cuda_sampled import CELL, SAMPLED_THREADS, STAGES, cells_of, sampled_stream
 from popsparse_planner.cuda_streams import element_side, element_stream, row_stream
 from popsparse_planner.cuda_tiles import SlabLists, Tile
@@ -23,41 +15,12 @@ from popsparse_planner.cuda_vectors import vector_stream
 from popsparse_planner.errors import PlanError
 from popsparse_planner.pattern import BlockPattern
 
+from .cuda_decode import start_decode, start_decode_vectors
 from .cuda_device import CudaDevice, DeviceArray
+from .cuda_operands import Operands, Scratch
 
-ACTIVATIONS = ("none", "relu", "gelu")
 ELEMENTS_COLUMNS, ELEMENTS_WARPS, ELEMENTS_THREADS = 128, 4, 128
 GATHER_THREADS = 256
-Scratch = Callable[[int], int]  # address of so many bytes, which live until the stream has used them
-
-
-class Operands:
-    """Addresses of one call. x (k, n), y (m, n): pitches in elements, x's a multiple of 16 bytes; bias, and fault, an
-    int32 that is not 0 where y has to be NaN, may be 0: none.
-    """
-
-    def __init__(
-        self,
-        x: int,
-        x_pitch: int,
-        y: int,
-        y_pitch: int,
-        n: int,
-        bias: int = 0,
-        activation: str = "none",
-        fault: int = 0,
-    ) -> None:
-        if activation not in ACTIVATIONS:
-            raise PlanError(f"activation {activation!r} is unknown: expected one of {', '.join(ACTIVATIONS)}")
-        self.x, self.x_pitch, self.y, self.y_pitch, self.n = x, x_pitch, y, y_pitch, n
-        self.bias, self.activation, self.fault = bias, ACTIVATIONS.index(activation), fault
-
-    def product(self, values: int, shape: Tuple[int, int]) -> Tuple[int, ...]:
-        """What every kernel's arguments begin with, for W or W's transpose of this shape."""
-        return (
-            *(self.x, values, self.y, self.bias, self.x_pitch, self.y_pitch),
-            *(*shape, self.n, self.activation, self.fault),
-        )
 
 
 class CudaProduct:
@@ -65,14 +28,15 @@ class CudaProduct:
 
     def __init__(self, device: CudaDevice, plan: CudaPlan, pattern: BlockPattern) -> None:
         self.device, self.plan = device, plan
-        self._values = 0
+        self.values = 0  # address of those that the kernel reads
         self._packed: Optional[DeviceArray] = None
         start = {
             "blocks": self._start_rows,
             "rows": self._start_rows,
             "vectors": self._start_vectors,
             "elements": self._start_elements,
-            "decode": self._start_decode,
+            "decode": lambda pattern: start_decode(self, pattern),
+            "decode_vectors": lambda pattern: start_decode_vectors(self, pattern),
         }
         self.arrays: List[DeviceArray] = []
         self._enqueue: Callable[[Operands, int, Scratch], None] = start[plan.kernel](pattern)
@@ -86,20 +50,26 @@ class CudaProduct:
         """Use the values (nnz_blocks, b, b) at this address from now on; those that a kernel reads in another order are
         copied, on the stream.
         """
-        self._values = values
+        self.values = values
         if self._packed is not None:
             count = self._packed.num_bytes // 2
             grid = (min(-(-count // GATHER_THREADS), 65535), 1, GATHER_THREADS, 0)
             product = Operands(0, 0, self._packed.pointer, 0, 0).product(values, (0, 0))
             if count:
                 self.device.launch("gather_values", grid, product, (self.arrays[0].pointer, count), stream=stream)
-            self._values = self._packed.pointer
+            self.values = self._packed.pointer
 
     def enqueue(self, operands: Operands, stream: int, scratch: Scratch) -> None:
         """Start y = activation(W x + bias) on the stream."""
         self._enqueue(operands, stream, scratch)
 
-    def _put(self, arrays: Tuple[np.ndarray, ...]) -> List[int]:
+    def pack(self, sources: np.ndarray) -> None:
+        """Keep a copy of the values in the kernel's order; sources: element of values for each of them, -1: zero."""
+        self.put((sources,))
+        self._packed = self.device.empty(2 * len(sources))
+
+    def put(self, arrays: Tuple[np.ndarray, ...]) -> List[int]:
+        """Addresses of work lists, brought to the device."""
         placed = [self.device.put(array) for array in arrays]
         self.arrays += placed
         return [array.pointer for array in placed]
@@ -116,19 +86,18 @@ class CudaProduct:
 
     def _put_lists(self, lists: SlabLists) -> List[int]:
         """SlabList of cpp/cuda/arguments.cuh: null where every slab is needed."""
-        return [0, 0] if lists.complete else self._put((lists.slabs, lists.begins))
+        return [0, 0] if lists.complete else self.put((lists.slabs, lists.begins))
 
     def _start_rows(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         lists = row_stream(pattern, self._tile, transposed=self.plan.transposed)
-        rest = [*self._put(lists.arrays), lists.pitch, *self._put_lists(lists.lists)]
+        rest = [*self.put(lists.arrays), lists.pitch, *self._put_lists(lists.lists)]
         kernel = f"rows{lists.tile.side}" if self.plan.kernel == "rows" else self.plan.kernel
         return self._ring(self._name(kernel), lists.groups, rest)
 
     def _start_vectors(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         lists = vector_stream(pattern, self._tile, self.device.machine, transposed=self.plan.transposed)
-        self._put((lists.sources,))
-        self._packed = self.device.empty(2 * len(lists.sources))
-        rest = [*self._put(lists.arrays), *self._put_lists(lists.lists)]
+        self.pack(lists.sources)
+        rest = [*self.put(lists.arrays), *self._put_lists(lists.lists)]
         return self._ring(f"vectors_{self.plan.dtype}", lists.groups, rest)
 
     def _ring(self, name: str, groups: int, rest: List[int]) -> Callable[[Operands, int, Scratch], None]:
@@ -139,7 +108,7 @@ class CudaProduct:
 
         def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
             grid = (-(-operands.n // tile.columns), groups, RING_THREADS, machine.ring_bytes(tile.slab_bytes))
-            product = operands.product(self._values, self.plan.shape)
+            product = operands.product(self.values, self.plan.shape)
             self.device.launch(name, grid, product, rest, boxes=boxes, stream=stream)
 
         return enqueue
@@ -149,40 +118,11 @@ class CudaProduct:
         lists = element_stream(pattern, side, transposed=self.plan.transposed)
         kernel = f"elements{lists.side}"
         name = self._name(kernel) if lists.side > 1 else f"{kernel}_{self.plan.dtype}"
-        rest = [*self._put(lists.arrays), lists.pitch, len(lists.rows)]
+        rest = [*self.put(lists.arrays), lists.pitch, len(lists.rows)]
 
         def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
             grid = (-(-operands.n // ELEMENTS_COLUMNS), -(-len(lists.rows) // ELEMENTS_WARPS), ELEMENTS_THREADS, 0)
-            self.device.launch(name, grid, operands.product(self._values, self.plan.shape), rest, stream=stream)
-
-        return enqueue
-
-    def _start_decode(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
-        columns = decode_columns(self.plan.n)
-        lists = decode_stream(pattern, columns, self.device.machine.shared_bytes)
-        blocks = decode_blocks(lists.ranges, lists.block_rows, self.device.facts["multiprocessors"])
-        grid = (blocks, lists.ranges, DECODE_THREADS, lists.range_rows * decode_row_bytes(columns))
-        pointers = self._put(lists.arrays)
-        return self._decode(lists, columns, grid, pointers)
-
-    def _decode(
-        self, lists: DecodeStream, columns: int, grid: Tuple[int, int, int, int], pointers: List[int]
-    ) -> Callable[[Operands, int, Scratch], None]:
-        dtype, (m, _) = self.plan.dtype, self.plan.shape
-
-        def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
-            if operands.n > columns:
-                raise PlanError(
-                    f"the plan is for at most {columns} columns, x has {operands.n}: plan again for n = {operands.n}"
-                )
-            partials = scratch(4 * lists.ranges * m * operands.n) if lists.ranges > 1 else 0
-            product = operands.product(self._values, self.plan.shape)
-            rest = [*pointers, partials, lists.pitch, lists.block_rows, lists.ranges, lists.range_rows]
-            self.device.launch(f"decode{columns}_{dtype}", grid, product, rest, stream=stream)
-            if partials:
-                blocks = min(-(-m * operands.n // REDUCE_THREADS), 65535)
-                reduce_grid = (blocks, 1, REDUCE_THREADS, 0)
-                self.device.launch(f"reduce_{dtype}", reduce_grid, product, [partials, lists.ranges], stream=stream)
+            self.device.launch(name, grid, operands.product(self.values, self.plan.shape), rest, stream=stream)
 
         return enqueue
 

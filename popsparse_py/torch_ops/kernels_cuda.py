@@ -108,7 +108,7 @@ class CudaProducts:
     def multiply(self, plan: CudaPlan, x: Tensor, values: Tensor, bias: Optional[Tensor]) -> Tensor:
         """y (m, n) = W x + bias of x (k, n)."""
         blocks = values[: self.pattern.nnz_blocks].contiguous()
-        key = (plan.transposed, plan.dtype, plan.kernel, plan.tile, plan.n if plan.kernel == "decode" else 0)
+        key = (plan.transposed, plan.dtype, plan.kernel, plan.tile, plan.n if plan.kernel.startswith("decode") else 0)
         with self._lock:  # which values a product reads is part of its state
             product = self._lists.get(key)
             if product is None:

@@ -9,7 +9,7 @@ from cuda.emulated import MACHINES, Emulated
 from cuda.operands import assert_product, case, exact
 
 from popsparse_planner import BlockPattern
-from popsparse_planner.cuda_plan import plan_cuda
+from popsparse_planner.cuda_plan import kernels_for, plan_cuda
 from popsparse_py import BlockSparseMatrix
 
 pytest.importorskip("torch", reason="torch, for bfloat16, is not installed")
@@ -18,9 +18,11 @@ pytest.importorskip("torch", reason="torch, for bfloat16, is not installed")
 def run(
     emulated: Emulated, machine: str, seed: int, kernel: str, shape: Tuple[int, int], n: int, b: int, dtype: str
 ) -> None:
-    """W x and W^T dy by one kernel."""
+    """W x and W^T dy by one kernel, where it takes them."""
     backend, made = emulated.backend(machine, seed), case(shape, n, b, dtype, seed=seed)
-    for transposed in (False, True) if kernel != "decode" else (False,):
+    taken = [t for t in (False, True) if kernel in kernels_for(b, n, dtype, transposed=t)]
+    assert taken
+    for transposed in taken:
         plan = plan_cuda(
             made.a.pattern, n, dtype=dtype, transposed=transposed, machine=backend.device.machine, kernel=kernel
         )
@@ -70,6 +72,18 @@ def test_decode_kernels_multiply(emulated: Emulated, b: int, n: int) -> None:
     run(emulated, "Hopper", n, "decode", (150, 270), n, b, "bfloat16")
 
 
+@pytest.mark.parametrize(
+    ("machine", "b", "n"),
+    [("Hopper", 1, 1), ("Ampere", 4, 17), ("Hopper", 8, 9), ("Ampere", 12, 32), ("Blackwell", 1, 20)],
+)
+def test_decode_kernels_of_packed_values_multiply(emulated: Emulated, machine: str, b: int, n: int) -> None:
+    run(emulated, machine, b, "decode_vectors", (150, 270), n, b, "float16")
+
+
+def test_transposed_blocks_are_packed_for_few_columns(emulated: Emulated) -> None:
+    run(emulated, "Hopper", 7, "decode_vectors", (150, 270), 20, 16, "bfloat16")
+
+
 @pytest.mark.parametrize("b", [1, 3, 4, 8, 16, 32])
 def test_float32_is_multiplied_in_float32(emulated: Emulated, b: int) -> None:
     run(emulated, "Ampere", b, "elements", (70, 130), 133, b, "float32")
@@ -94,6 +108,8 @@ def test_long_k_goes_round_the_ring(emulated: Emulated) -> None:
 def test_decode_cuts_k_where_x_is_too_large(emulated: Emulated) -> None:
     run(emulated, "Ampere", 2, "decode", (32, 6144), 30, 16, "bfloat16")
     assert emulated.launches == 2  # the ranges, then their sum
+    run(emulated, "Ampere", 2, "decode_vectors", (32, 6144), 30, 8, "bfloat16")
+    assert emulated.launches == 5  # values packed, ranges and their sum; of W's transpose values packed and one range
 
 
 @pytest.mark.parametrize("kind", ["row_skew", "hot_corner"])
@@ -155,7 +171,7 @@ def test_sampled_product(emulated: Emulated, b: int, dtype: str) -> None:
 
 
 def test_results_are_repeatable_whatever_the_order_of_threads(emulated: Emulated) -> None:
-    for b, n in ((16, 64), (8, 64), (16, 16)):
+    for b, n in ((16, 64), (8, 64), (16, 16), (8, 16)):
         made = case((128, 512), n, b, "float16")
         found = []
         for seed in (0, 1, 2):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from popsparse_planner import BlockPattern, DTypeError, FormatError, PlanError, ShapeError, TargetError
 from popsparse_planner.cuda_cost import CudaCost, CudaCount, cost_of, dense_seconds, row_count
-from popsparse_planner.cuda_decode import decode_row_bytes, decode_stream
+from popsparse_planner.cuda_decode import decode_stream, range_bytes
+from popsparse_planner.cuda_decode_vectors import LAST_STEP, decode_steps, decode_vector_stream
 from popsparse_planner.cuda_machine import CudaMachine, cuda_machine
 from popsparse_planner.cuda_plan import CudaPlan, kernels_for, plan_cuda
 from popsparse_planner.cuda_profile import load_gpu_profile
@@ -162,9 +163,9 @@ def test_neighbours_together_need_few_slabs() -> None:
 @given(patterns((16, 32)), st.sampled_from([8, 16, 32]), st.integers(1, 12))
 @settings(deadline=None, max_examples=20)
 def test_decode_stream_holds_every_block_once(pattern: BlockPattern, columns: int, blocks: int) -> None:
-    shared = blocks * 16 * decode_row_bytes(columns)
-    lists = decode_stream(pattern, columns, shared)
-    assert lists.range_rows * decode_row_bytes(columns) <= shared
+    shared = range_bytes(blocks * 16, columns)
+    lists = decode_stream(pattern, columns - 3, shared, 132)
+    assert range_bytes(lists.range_rows, columns) <= shared
     assert lists.ranges * lists.range_rows >= pattern.shape[1]
     found = set()
     for which in range(lists.ranges):
@@ -177,6 +178,44 @@ def test_decode_stream_holds_every_block_once(pattern: BlockPattern, columns: in
     cells = np.argwhere(wanted[::16, ::16] >= 0) * 16
     assert found == {(r, c, wanted[r, c]) for r, c in cells.tolist()}
     assert len(lists.stream) == len(found)
+
+
+@given(patterns((1, 2, 4, 8, 12, 16)), st.booleans(), st.sampled_from([1, 9, 32]), st.integers(1, 9), st.integers(1, 3))
+@settings(deadline=None, max_examples=30)
+def test_decode_vector_stream_holds_every_value_once(
+    pattern: BlockPattern, transposed: bool, n: int, most: int, blocks: int
+) -> None:
+    shared = range_bytes(most * 16, 32)
+    cut = decode_steps(pattern, n, shared, 132, transposed=transposed)
+    lists = decode_vector_stream(cut, blocks, transposed=transposed)
+    assert range_bytes(cut.range_rows, 16 if n <= 16 else 32) <= shared
+    wanted = dense_of(pattern, transposed=transposed)
+    found = np.full((len(wanted), cut.ranges * cut.range_rows), -1)
+    numbers = lists.sources.reshape(-1, 8, 4, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 8, 16)  # step, row, vector
+    side, cells = cut.pieces.side, []
+    for step, starts in enumerate(lists.starts.astype(int)):
+        if step == 0 or lists.starts[step - 1, 0, 0] & LAST_STEP:
+            cells.append(step)
+        which = (len(cells) - 1) // cut.steps_of_cell.shape[1]
+        for group, first in enumerate(lists.rows[len(cells) - 1].tolist()):
+            inside = ((starts[:, group] & ~LAST_STEP)[:, None] + np.arange(side)).ravel()
+            filled = inside < cut.range_rows  # the others name rows of zeros
+            stored = numbers[step, group * side : (group + 1) * side]
+            assert np.all(stored[:, ~filled] == -1)
+            if first >= 0:
+                place = slice(first, first + side), which * cut.range_rows + inside[filled]
+                assert np.all(found[place] == -1)
+                found[place] = stored[: len(wanted) - first, filled]
+            else:
+                assert not filled.any()
+    assert len(cells) == len(lists.rows)
+    assert np.array_equal(found[:, : wanted.shape[1]], wanted)
+    begins = lists.begins.reshape(cut.ranges, -1, 2)
+    assert begins.shape[1] == 16 * blocks + 1
+    assert np.array_equal(begins[..., 0], np.append(cells, cut.steps)[begins[..., 1]])
+    assert np.array_equal(begins[:, 0, 1], np.arange(cut.ranges) * cut.steps_of_cell.shape[1])
+    assert np.array_equal(begins[1:, 0], begins[:-1, -1])
+    assert np.all(np.diff(begins[:, :, 1].astype(int)) <= -(-cut.steps_of_cell.shape[1] // (16 * blocks)))  # dealt
 
 
 @given(patterns((1, 3, 4, 8, 16)), st.booleans())
@@ -256,6 +295,33 @@ def test_idle_multiprocessors_and_heavy_warps_take_time() -> None:
     assert cost_of(ragged, gpu).l2_seconds == pytest.approx(cost_of(even, gpu).l2_seconds * 264 / 133)
     assert cost_of(ragged, gpu).operations_seconds == pytest.approx(cost_of(even, gpu).operations_seconds * 528 / 133)
     assert cost_of(ragged, gpu).shared_seconds == pytest.approx(cost_of(even, gpu).shared_seconds * 5 / 3 * 264 / 133)
+
+
+@pytest.mark.parametrize(("b", "n", "transposed"), [(1, 20, False), (4, 8, True), (8, 16, False), (16, 3, True)])
+def test_counts_of_few_columns_are_those_of_the_lists(b: int, n: int, transposed: bool) -> None:
+    pattern = BlockPattern.random((1024, 20480), density=0.02, block_size=b)
+    m, k = pattern.shape[::-1] if transposed else pattern.shape
+    plan = plan_cuda(pattern, n, transposed=transposed, kernel="decode_vectors")
+    cut = decode_steps(pattern, n, plan.machine.shared_bytes, 132, transposed=transposed)
+    blocks = cut.blocks(132)
+    lists = decode_vector_stream(cut, blocks, transposed=transposed)
+    streamed = 2 * lists.sources.size + lists.starts.nbytes + lists.rows.nbytes
+    assert plan.count.memory_bytes == 2 * (m + k) * n + streamed
+    columns = 16 if n <= 16 else 32
+    held = 2 * columns * blocks * cut.ranges * cut.range_rows
+    assert plan.count.l2_bytes == held + streamed + (8 * cut.ranges * m * n if cut.ranges > 1 else 0)
+    assert plan.count.mma_flops == 2 * lists.sources.size * columns * 8 // cut.pieces.side
+    assert plan.count.launches == (2 if cut.ranges > 1 else 1)
+
+
+def test_neighbours_in_a_step_lie_in_different_banks() -> None:
+    """A row of single elements at rows of X of which 8 that follow one another lie in the same banks."""
+    columns = np.arange(64) * 8 + np.arange(64) // 8
+    pattern = BlockPattern.from_indices(np.zeros(64, int), columns, shape=(8, 512), block_size=1)
+    lists = decode_vector_stream(decode_steps(pattern, 8, 232448, 132), 1)
+    row = int(np.argwhere(lists.rows == 0)[0, 1])
+    named = (lists.starts[:, :, row] & ~np.uint16(LAST_STEP)).reshape(8, 8)
+    assert np.array_equal(np.sort(named % 8, axis=1), np.tile(np.arange(8), (8, 1)))
 
 
 def test_the_largest_bound_is_the_time() -> None:
