@@ -11,11 +11,11 @@ constexpr int kBlockSide = 64;
 constexpr int kGroupWarps = 4; // of a warpgroup
 constexpr int kGroups = kConsumerWarps / kGroupWarps;
 
-// Where 16 rows of a slab lie as the right operand of WGMMA: columns contiguous, rows 128 bytes apart in groups of 8,
+// Where 16 rows of a slab lie as the right operand of WGMMA: panels of 64 columns, rows 128 bytes apart in groups of 8,
 // 128-byte swizzle (PTX ISA, matrix descriptor).
-POPSPARSE_DEVICE uint64_t slabDescriptor(uint32_t address) {
+template <class Shape> POPSPARSE_DEVICE uint64_t slabDescriptor(uint32_t address) {
   constexpr uint64_t kSwizzle128 = uint64_t{1} << 62, kEightRows = uint64_t{1024 >> 4} << 32;
-  constexpr uint64_t kPanel = uint64_t{1} << 16; // unused: 64 columns are one panel
+  constexpr uint64_t kPanel = uint64_t{Shape::kPanelBytes >> 4} << 16;
   return kSwizzle128 | kEightRows | kPanel | ((address >> 4) & 0x3fff);
 }
 
@@ -56,37 +56,32 @@ template <bool transposed> struct WideBlock {
 
 template <class Element, class Machine, bool transposed> struct BlocksProduct {
   using Block = WideBlock<transposed>;
-  using Shape = NarrowSlab;
+  using Shape = WidestSlab;
   using Ring = SlabRing<Machine, Shape>;
   static constexpr int kTiles = Shape::kColumns / 8;
-  static constexpr int kSlots = Machine::kAccumulators / (kTiles * 4);
-  float sums[kSlots][kTiles][4];
+  static_assert(Machine::kAccumulators == kTiles * 4, "a warpgroup owns one group of rows");
+  float sums[kTiles][4];
 
   POPSPARSE_DEVICE void clear() {
 #pragma unroll
-    for (int e = 0; e < kSlots * kTiles * 4; ++e) {
-      sums[e / (4 * kTiles)][e / 4 % kTiles][e % 4] = 0.0f;
+    for (int e = 0; e < kTiles * 4; ++e) {
+      sums[e / 4][e % 4] = 0.0f;
     }
   }
 
-  POPSPARSE_DEVICE void multiply(const Block &block, uint32_t slab, int kRow, int slot) {
+  POPSPARSE_DEVICE void multiply(const Block &block, uint32_t slab, int kRow) {
     uint32_t a[Block::kSteps][4];
 #pragma unroll
     for (int step = 0; step < Block::kSteps; ++step) {
       block.operand(step, a[step]);
     }
+    groupFence();
 #pragma unroll
-    for (int s = 0; s < kSlots; ++s) {
-      if (slot == s) { // the same for the whole warpgroup
-        groupFence();
-#pragma unroll
-        for (int step = 0; step < Block::kSteps; ++step) {
-          const uint32_t x = slab + static_cast<uint32_t>((kRow + 16 * step) * 128);
-          Element::multiplyGroup(sums[s], a[step], slabDescriptor(x));
-        }
-        groupFinish(); // before the slab, or the registers of the block, are used for anything else
-      }
+    for (int step = 0; step < Block::kSteps; ++step) {
+      const uint32_t x = slab + static_cast<uint32_t>((kRow + 16 * step) * 128);
+      Element::multiplyGroup(sums, a[step], slabDescriptor<Shape>(x));
     }
+    groupFinish(); // before the slab, or the registers of the block, are used for anything else
   }
 
   POPSPARSE_DEVICE void stream(const RowsArguments &arguments, Ring &ring, uint32_t begin, uint32_t end) {
@@ -104,7 +99,7 @@ template <class Element, class Machine, bool transposed> struct BlocksProduct {
         next.load(arguments.product.values, place.y, arguments.valuePitch);
       }
       const int row = static_cast<int>(where & 0xffffff);
-      multiply(block, ring.reach(row / Shape::kRows), row % Shape::kRows, static_cast<int>(where >> 24));
+      multiply(block, ring.reach(row / Shape::kRows), row % Shape::kRows);
     }
   }
 
@@ -112,14 +107,11 @@ template <class Element, class Machine, bool transposed> struct BlocksProduct {
     const Product &product = arguments.product;
     const int column = firstColumn + static_cast<int>(threadIdx.x) % 4 * 2;
     const int rows = static_cast<int>(threadIdx.x) / kLanes % kGroupWarps * 16;
+    const int first = loadConstant(arguments.rows + group);
 #pragma unroll
-    for (int s = 0; s < kSlots; ++s) {
-      const int first = loadConstant(arguments.rows + static_cast<int64_t>(group) * kSlots + s);
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int row = first < 0 ? -1 : first + rows + RowsBlock<16, transposed>::yRow(half);
-        storeRow<Element>(product, row, column, sums[s], half);
-      }
+    for (int half = 0; half < 2; ++half) {
+      const int row = first < 0 ? -1 : first + rows + RowsBlock<16, transposed>::yRow(half);
+      storeRow<Element>(product, row, column, sums, half);
     }
   }
 };

@@ -18,6 +18,8 @@ template <int elementBytes, int panels, int rows> struct SlabShape {
   static constexpr int kPanelBytes = rows * 128, kBytes = panels * kPanelBytes;
 };
 using NarrowSlab = SlabShape<2, 1, 128>; // 16 KB of 16-bit elements
+using WideSlab = SlabShape<2, 2, 128>;   // 32 KB
+using WidestSlab = SlabShape<2, 4, 64>;  // 32 KB
 
 // sm_80 and later: copies by cp.async.
 struct Ampere {

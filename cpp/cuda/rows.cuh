@@ -61,16 +61,20 @@ template <int side, bool transposed> struct RowsBlock {
   }
 };
 
-template <class Element, class Machine, int side, bool transposed> struct RowsProduct {
+template <class Element, class Machine, class Slab, int side, bool transposed> struct RowsProduct {
   using Block = RowsBlock<side, transposed>;
-  using Shape = NarrowSlab;
+  using Shape = Slab;
   using Ring = SlabRing<Machine, Shape>;
   static constexpr int kTiles = Shape::kColumns / 8, kPieces = side / 16;
   static constexpr int kSlots = Machine::kAccumulators / (kTiles * 4 * kPieces);
   static constexpr int kAhead = side == 16 ? 4 : 1; // blocks whose values are under way
   float sums[kSlots][kPieces][kTiles][4];
+  static constexpr bool kShares = kSlots > 1;       // X's rows may be the same for blocks of several slots
+  uint32_t x[kShares ? kPieces : 1][kTiles / 2][4]; // rows of X as the right operand, those that were multiplied last
+  int held;                                         // the first of them, as the stream names it, -1: none
 
   POPSPARSE_DEVICE void clear() {
+    held = -1;
 #pragma unroll
     for (int s = 0; s < kSlots; ++s) {
 #pragma unroll
@@ -86,15 +90,26 @@ template <class Element, class Machine, int side, bool transposed> struct RowsPr
     }
   }
 
-  POPSPARSE_DEVICE void multiply(const Block &block, uint32_t slab, int kRow, int slot) {
-    const int half = static_cast<int>(threadIdx.x) % kLanes / 16;
+  // 16 rows of a slab of X.
+  static POPSPARSE_DEVICE void load(uint32_t slab, int first, uint32_t (&to)[kTiles / 2][4]) {
+    const int half = static_cast<int>(threadIdx.x) % kLanes / 16, row = first + Block::xRow();
+#pragma unroll
+    for (int j = 0; j < kTiles / 2; ++j) {
+      const uint32_t panel = slab + static_cast<uint32_t>(j / 4 * Shape::kPanelBytes);
+      loadMatricesTransposed(slabChunk(panel, row, 2 * (j % 4) + half), to[j]);
+    }
+  }
+
+  // A block times `side` rows of X, which are those of the block before where `held` says so.
+  POPSPARSE_DEVICE void multiply(const Block &block, Ring &ring, int row, int slot) {
+    const bool same = kShares && row == held;
+    const uint32_t slab = same ? 0 : ring.reach(row / Shape::kRows);
+    held = row;
 #pragma unroll
     for (int step = 0; step < kPieces; ++step) {
-      const int row = kRow + 16 * step + Block::xRow();
-      uint32_t b[kTiles / 2][4];
-#pragma unroll
-      for (int j = 0; j < kTiles / 2; ++j) {
-        loadMatricesTransposed(slabChunk(slab, row, 2 * j + half), b[j]);
+      uint32_t(&b)[kTiles / 2][4] = x[kShares ? step : 0];
+      if (!same) { // the same for the whole warp
+        load(slab, row % Shape::kRows + 16 * step, b);
       }
       uint32_t a[kPieces][4];
 #pragma unroll
@@ -103,7 +118,7 @@ template <class Element, class Machine, int side, bool transposed> struct RowsPr
       }
 #pragma unroll
       for (int s = 0; s < kSlots; ++s) {
-        if (slot == s) { // the same for the whole warp; accumulators can only be named, not indexed
+        if (slot == s) { // accumulators can only be named, not indexed
 #pragma unroll
           for (int r = 0; r < kPieces; ++r) {
 #pragma unroll
@@ -143,8 +158,7 @@ template <class Element, class Machine, int side, bool transposed> struct RowsPr
         if (i + p + 2 * kAhead < end) {
           later[p] = loadConstant(arguments.stream + i + p + 2 * kAhead);
         }
-        const int row = static_cast<int>(place & 0xffffff);
-        multiply(block, ring.reach(row / Shape::kRows), row % Shape::kRows, static_cast<int>(place >> 24));
+        multiply(block, ring, static_cast<int>(place & 0xffffff), static_cast<int>(place >> 24));
       }
     }
   }
@@ -165,9 +179,9 @@ template <class Element, class Machine, int side, bool transposed> struct RowsPr
 };
 
 // Grid: (ceil(n / columns of a slab), row groups). See RowsArguments.
-template <class Element, class Machine, int side, bool transposed>
+template <class Element, class Machine, class Slab, int side, bool transposed>
 POPSPARSE_DEVICE void multiplyRows(const RowsArguments &arguments) {
-  using Work = RowsProduct<Element, Machine, side, transposed>;
+  using Work = RowsProduct<Element, Machine, Slab, side, transposed>;
   overSlabs<Machine, typename Work::Shape>(arguments.product, arguments.list, [&](auto &ring, int warp, int column) {
     const int place = static_cast<int>(blockIdx.y) * kConsumerWarps + warp;
     Work product;

@@ -7,16 +7,16 @@ are so much lower. Waits for slabs of X that are still on their way are not coun
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Tuple
 
 from .cuda_decode import DecodeStream
 from .cuda_decode_vectors import DecodeSteps, decode_vectors_columns
 from .cuda_machine import BLOCK_SIDE, VECTOR_DEPTH, VECTOR_ROWS
 from .cuda_profile import GpuProfile
-from .cuda_streams import RowLayout, element_side
-from .cuda_tiles import SlabLists, Tile
-from .cuda_vectors import STEP_VALUES, VectorLayout
+from .cuda_streams import element_side
+from .cuda_tiles import TileUse
+from .cuda_vectors import STEP_VALUES
 from .pattern import BlockPattern
 
 BOUNDS = ("memory", "l2", "shared", "operations")
@@ -123,68 +123,41 @@ def operand_bytes(shape: Tuple[int, int], n: int, values: int, dtype: str) -> fl
     return float((shape[0] * n + shape[1] * n + values) * element_bytes(dtype))
 
 
-def row_count(layout: RowLayout, pattern: BlockPattern, shape: Tuple[int, int], n: int) -> CudaCount:
+def row_count(use: TileUse, shape: Tuple[int, int], n: int) -> CudaCount:
     """The row kernel (cpp/cuda/rows.cuh), or that for warpgroups (blocks.cuh), whose side is 64."""
-    tile = layout.tile
-    values = pattern.nnz_blocks * pattern.block_size**2
-    stream = values // tile.side**2 * 8
-    columns = -(-n // tile.columns) * tile.columns
-    flops = 2.0 * values * columns
-    return _ring_count(
-        (tile, layout.lists, layout.owners, layout.balance),
-        n,
-        memory_bytes=operand_bytes(shape, n, values, "bfloat16") + stream,
-        streamed=2.0 * values + stream,
-        reads=values / tile.side * columns * 2.0,
-        mma_flops=0.0 if tile.side == BLOCK_SIDE else flops,
-        group_flops=flops if tile.side == BLOCK_SIDE else 0.0,
-    )
+    side = use.tile.side
+    values = use.steps * side**2
+    count = _ring_count(use, n, 2.0 * values + 8 * use.steps, 2.0 * values, by_groups=side == BLOCK_SIDE)
+    return replace(count, memory_bytes=operand_bytes(shape, n, values, "bfloat16") + 8 * use.steps)
 
 
-def vector_count(layout: VectorLayout, shape: Tuple[int, int], n: int) -> CudaCount:
+def vector_count(use: TileUse, shape: Tuple[int, int], n: int) -> CudaCount:
     """The gathered kernel (cpp/cuda/vectors.cuh)."""
-    tile, steps = layout.tile, len(layout.steps.group)
-    columns = -(-n // tile.columns) * tile.columns
-    streamed = steps * (2.0 * STEP_VALUES + 2 * VECTOR_DEPTH + 4)
-    return _ring_count(
-        (tile, layout.lists, layout.owners, layout.balance),
-        n,
-        memory_bytes=operand_bytes(shape, n, 0, "bfloat16") + streamed,
-        streamed=streamed,
-        reads=float(steps) * VECTOR_DEPTH * columns * 2,
-        mma_flops=2.0 * steps * STEP_VALUES * columns,
-        group_flops=0.0,
-    )
+    streamed = use.steps * (2.0 * STEP_VALUES + 2 * VECTOR_DEPTH + 4)
+    count = _ring_count(use, n, streamed, 2.0 * use.steps * STEP_VALUES)
+    return replace(count, memory_bytes=operand_bytes(shape, n, 0, "bfloat16") + streamed)
 
 
-def _ring_count(
-    layout: Tuple[Tile, SlabLists, int, float],
-    n: int,
-    *,
-    memory_bytes: float,
-    streamed: float,
-    reads: float,
-    mma_flops: float,
-    group_flops: float,
-) -> CudaCount:
-    """A kernel that slabs of X pass through. streamed: bytes of W and its lists, for each tile of columns; reads: bytes
-    of X from shared memory.
+def _ring_count(use: TileUse, n: int, streamed: float, flops: float, *, by_groups: bool = False) -> CudaCount:
+    """A kernel that slabs of X pass through. streamed: bytes of W and its lists, for each tile of columns; flops: for
+    each column.
     """
-    tile, lists, owners, balance = layout
-    tiles, groups = -(-n // tile.columns), owners // tile.owners
-    filled = float(lists.copied) * tiles * tile.slab_bytes
+    tile = use.tile
+    tiles, groups = -(-n // tile.columns), use.owners // tile.owners
+    columns = tiles * tile.columns
+    filled = float(use.slabs_copied) * tiles * tile.slab_bytes
     return CudaCount(
-        memory_bytes=memory_bytes,
+        memory_bytes=0.0,
         l2_bytes=filled / tile.cluster + tiles * streamed,
-        shared_bytes=filled + reads + tiles * streamed,
-        mma_flops=mma_flops,
+        shared_bytes=filled + 2.0 * use.reads * columns + tiles * streamed,
+        mma_flops=0.0 if by_groups else flops * columns,
         fma_flops=0.0,
-        group_flops=group_flops,
+        group_flops=flops * columns if by_groups else 0.0,
         filled_bytes=filled,
-        balance=balance,
+        balance=use.balance,
         blocks=groups * tiles,
-        slabs_copied=lists.copied,
-        slabs=lists.of_all * groups,
+        slabs_copied=use.slabs_copied,
+        slabs=use.slabs * groups,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Tuple
 
@@ -14,7 +13,6 @@ RING_THREADS = 384  # with the four warps that copy
 SLAB_ROWS = 128
 SLAB_COLUMNS = 64
 BLOCK_SIDE, GROUP_WARPS = 64, 4  # of the kernel that multiplies by warpgroups
-MOST_CLUSTER = 4
 VECTOR_ROWS, VECTOR_DEPTH = 8, 16  # rows of W and of X that a step of the gathered kernel multiplies
 
 
@@ -36,9 +34,10 @@ class CudaMachine:
         """Whether four warps can multiply together (WGMMA), in blocks of 64."""
         return self.name == "Hopper"
 
-    def cluster(self, groups: int) -> int:
-        """Blocks of threads, of so many along Y's rows, that copy X for one another."""
-        return math.gcd(groups, MOST_CLUSTER) if self.name == "Hopper" else 1
+    @property
+    def most_cluster(self) -> int:
+        """Blocks of threads that can copy X for one another."""
+        return 4 if self.name == "Hopper" else 1
 
     @property
     def slabs_bytes(self) -> int:

@@ -21,9 +21,9 @@ from .cuda_decode import DECODE_COLUMNS, decode_columns, decode_stream
 from .cuda_decode_vectors import decode_steps
 from .cuda_machine import BLOCK_SIDE, CudaMachine, cuda_machine
 from .cuda_profile import GPU_DTYPES, GpuProfile, load_gpu_profile
-from .cuda_streams import pieces_of, row_layout
+from .cuda_streams import row_uses
 from .cuda_tiles import Tile, tiles
-from .cuda_vectors import gathered, steps_by_slab, vector_layout
+from .cuda_vectors import gathered, vector_layout, vector_uses
 from .errors import DTypeError, PlanError, ShapeError
 from .json_data import dump, parse
 from .pattern import BlockPattern
@@ -141,11 +141,12 @@ def plan_cuda(
     machine: Optional[CudaMachine] = None,
     gpu: Optional[GpuProfile] = None,
     kernel: Optional[str] = None,
+    tile: Optional[Tile] = None,
 ) -> CudaPlan:
     """The plan of W x, or of W's transpose times x, with n columns: the kernel and tile of the least predicted time.
 
-    machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default; kernel: only this one.
-    Raises DTypeError, ShapeError, PlanError (a kernel that does not take this product).
+    machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default; kernel, tile: only
+    this one. Raises DTypeError, ShapeError, PlanError (a kernel or tile that does not take this product).
     """
     if dtype not in GPU_DTYPES:
         raise DTypeError(f"dtype {dtype} has no cuda kernel: expected one of {', '.join(GPU_DTYPES)}", dtype=dtype)
@@ -160,11 +161,10 @@ def plan_cuda(
             f"kernel {kernel!r} does not take {dtype} in blocks of {pattern.block_size} with n = {n}: expected one of "
             f"{', '.join(names)}"
         )
-    found = [
-        (name, *pair)
-        for name in (names if kernel is None else [kernel])
-        for pair in _counts(name, pattern, shape, n, dtype, family, profile, transposed)
-    ]
+    product = _Product(pattern, shape, n, dtype, transposed, family, profile, tile)
+    found = [(name, *pair) for name in (names if kernel is None else [kernel]) for pair in product.counts(name)]
+    if not found:
+        raise PlanError(f"no kernel of {', '.join(names)} takes {tile} for {shape[0]:,} rows of Y")
     best, tile, count = min(found, key=lambda choice: cost_of(choice[2], profile).rank)
     values = pattern.nnz_blocks * pattern.block_size**2
     return CudaPlan(
@@ -212,33 +212,51 @@ def _us(seconds: float) -> str:
     return f"{seconds * 1e6:,.1f}"
 
 
-def _counts(
-    name: str,
-    pattern: BlockPattern,
-    shape: Tuple[int, int],
-    n: int,
-    dtype: str,
-    machine: CudaMachine,
-    gpu: GpuProfile,
-    transposed: bool,
-) -> List[Tuple[Optional[Tile], CudaCount]]:
-    """What a kernel moves and multiplies with each tile that it can take."""
-    if name == "elements":
-        return [(None, element_count(pattern, shape, n, dtype))]
-    multiprocessors = int(gpu["multiprocessors"])
-    if name == "decode_vectors":
-        cut = decode_steps(pattern, n, machine.shared_bytes, multiprocessors, transposed=transposed)
-        return [(None, decode_vectors_count(cut, shape, n, cut.blocks(multiprocessors)))]
-    if name == "decode":
+@dataclass(frozen=True)
+class _Product:
+    pattern: BlockPattern
+    shape: Tuple[int, int]
+    n: int
+    dtype: str
+    transposed: bool
+    machine: CudaMachine
+    gpu: GpuProfile
+    tile: Optional[Tile]
+
+    def counts(self, kernel: str) -> List[Tuple[Optional[Tile], CudaCount]]:
+        """What a kernel moves and multiplies with each tile that it can take, of "vectors" with the best."""
+        if kernel in ("elements", "decode", "decode_vectors"):
+            return [(None, self._without_tile(kernel))] if self.tile is None else []
+        choices = tiles(kernel, self.pattern.block_size, self.shape[0], self.machine)
+        choices = [tile for tile in choices if self.tile in (None, tile)]
+        if not choices:
+            return []
+        if kernel == "vectors":
+            return self._vectors(choices)
+        uses = row_uses(self.pattern, choices, transposed=self.transposed)
+        return [(use.tile, row_count(use, self.shape, self.n)) for use in uses]
+
+    def _without_tile(self, kernel: str) -> CudaCount:
+        pattern, shape, n = self.pattern, self.shape, self.n
+        if kernel == "elements":
+            return element_count(pattern, shape, n, self.dtype)
+        shared_bytes, multiprocessors = self.machine.shared_bytes, int(self.gpu["multiprocessors"])
+        if kernel == "decode_vectors":
+            cut = decode_steps(pattern, n, shared_bytes, multiprocessors, transposed=self.transposed)
+            return decode_vectors_count(cut, shape, n, cut.blocks(multiprocessors))
         columns = decode_columns(n)
-        stream = decode_stream(pattern, n, machine.shared_bytes, multiprocessors)
+        stream = decode_stream(pattern, n, shared_bytes, multiprocessors)
         blocks = decode_blocks(stream.ranges, stream.block_rows, multiprocessors)
-        return [(None, decode_count(pattern, stream, shape, n, columns, blocks))]
-    choices = tiles(name, pattern.block_size, shape[0], machine)
-    if name == "vectors":
-        pairs = gathered(pattern, transposed=transposed)
-        steps = steps_by_slab(pairs, choices[0], machine.span)
-        layouts = [vector_layout(pairs, steps, tile, machine.span) for tile in choices]
-        return [(layout.tile, vector_count(layout, shape, n)) for layout in layouts]
-    pieces = pieces_of(pattern, choices[0].side, transposed=transposed)
-    return [(tile, row_count(row_layout(pieces, tile), pattern, shape, n)) for tile in choices]
+        return decode_count(pattern, stream, shape, n, columns, blocks)
+
+    def _vectors(self, choices: List[Tile]) -> List[Tuple[Optional[Tile], CudaCount]]:
+        """The tile is chosen by the steps where all slabs are needed; where fewer are, it takes no more than those."""
+        both = gathered(self.pattern, self.machine.span, transposed=self.transposed)
+        found: List[Tuple[Optional[Tile], CudaCount]] = []
+        for together in {tile.together for tile in choices}:
+            pairs, steps = both[together]
+            uses = vector_uses(pairs, steps, [tile for tile in choices if tile.together == together])
+            best = min(uses, key=lambda use: cost_of(vector_count(use, self.shape, self.n), self.gpu).rank).tile
+            use = vector_layout(pairs, steps, best, self.machine.span).use
+            found.append((best, vector_count(use, self.shape, self.n)))
+        return found

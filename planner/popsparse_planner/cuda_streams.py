@@ -5,12 +5,12 @@ Everything is made on the host from the pattern alone; values are read where the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Tuple
+from dataclasses import dataclass, replace
+from typing import List, Sequence, Tuple
 
 import numpy as np
 
-from .cuda_tiles import SlabLists, Tile, balance_of, begins_of, deal, slab_lists
+from .cuda_tiles import SlabLists, Tile, TileUse, alike, begins_of, deal, distinct, slab_lists, tile_uses
 from .errors import PlanError
 from .pattern import BlockPattern
 
@@ -52,37 +52,37 @@ def pieces_of(pattern: BlockPattern, side: int, *, transposed: bool = False) -> 
     return Pieces(side, rows, columns, offsets, b, grid, pattern.shape)
 
 
-@dataclass(frozen=True)
-class RowLayout:
-    """Where the pieces of W go under a tile: place: int64 (groups of rows) of owner * slots + slot; owners: of all
-    blocks of threads; position: int64 (pieces) of each one's slab of X in the list of its cluster.
-    """
-
-    tile: Tile
-    place: Array
-    owners: int
-    lists: SlabLists
-    position: Array
-    balance: float
+def inside(pieces: Pieces) -> Pieces:
+    """Those of them that are not wholly beyond the edges of Y and of X: the others multiply nothing that is there."""
+    rows, inner = (-(-length // pieces.side) for length in pieces.shape)
+    held = (pieces.out < rows) & (pieces.inner < inner)
+    if held.all():
+        return replace(pieces, grid=(rows, inner))
+    return replace(
+        pieces, out=pieces.out[held], inner=pieces.inner[held], offsets=pieces.offsets[held], grid=(rows, inner)
+    )
 
 
-def row_layout(pieces: Pieces, tile: Tile) -> RowLayout:
-    """The layout of pieces of tile.side; PlanError beyond 2^24 rows of X."""
-    if pieces.shape[1] >= 1 << 24:
-        raise PlanError(f"X has {pieces.shape[1]:,} rows: the cuda kernels number at most {(1 << 24) - 1:,}")
+def row_uses(pattern: BlockPattern, choices: Sequence[Tile], *, transposed: bool = False) -> List[TileUse]:
+    """What tiles of one side come to; reads: rows of X, once for all pieces of an owner that meet them."""
+    pieces = inside(pieces_of(pattern, choices[0].side, transposed=transposed))
     work = np.bincount(pieces.out, minlength=pieces.grid[0])
-    place, owners = deal(work, tile)
-    cluster = place[pieces.out] // (tile.slots * tile.owners * tile.cluster)
-    shape = (pieces.grid[0] * pieces.side, pieces.shape[1])
-    lists, position = slab_lists(cluster, pieces.inner * pieces.side // tile.slab_rows, tile, shape)
-    return RowLayout(tile, place, owners, lists, position, balance_of(work, place, owners, tile))
+    uses = []
+    for tiles in alike(choices):
+        tile = tiles[0]
+        place, owners = deal(work, tile)
+        met, _ = distinct(place[pieces.out] // tile.slots * pieces.grid[1] + pieces.inner, owners * pieces.grid[1])
+        cells = pieces.out, pieces.inner * pieces.side // tile.slab_rows
+        uses += tile_uses((place, owners), work, cells, tiles, tile.slabs(pieces.shape[1]), len(met) * pieces.side)
+    return uses
 
 
 @dataclass(frozen=True)
 class RowStream:
     """Work lists of the row kernel, or of that for warpgroups (RowsArguments in cpp/cuda/arguments.cuh).
 
-    stream: uint32 (blocks, 2); begins: uint32 (owners + 1); rows: int32 (owners * slots); groups: blocks of threads.
+    stream: uint32 (blocks, 2), those of an owner by row of X, so that blocks of several slots read it once; begins:
+    uint32 (owners + 1); rows: int32 (owners * slots); groups: blocks of threads.
     """
 
     tile: Tile
@@ -101,17 +101,20 @@ class RowStream:
 
 def row_stream(pattern: BlockPattern, tile: Tile, *, transposed: bool = False) -> RowStream:
     """Lists for blocks of a multiple of tile.side, see cuda_tiles.tiles."""
-    pieces = pieces_of(pattern, tile.side, transposed=transposed)
-    layout = row_layout(pieces, tile)
-    rows = np.full(layout.owners * tile.slots, -1, dtype=np.int32)
-    rows[layout.place] = np.arange(pieces.grid[0]) * tile.side
-    at = layout.place[pieces.out]
-    owner, slot = at // tile.slots, at % tile.slots
-    k_row = layout.position * tile.slab_rows + pieces.inner * tile.side % tile.slab_rows
-    order = np.lexsort((k_row, slot, layout.position, owner))
+    pieces = inside(pieces_of(pattern, tile.side, transposed=transposed))
+    if pieces.shape[1] >= 1 << 24:
+        raise PlanError(f"X has {pieces.shape[1]:,} rows: the cuda kernels number at most {(1 << 24) - 1:,}")
+    place, owners = deal(np.bincount(pieces.out, minlength=pieces.grid[0]), tile)
+    rows = np.full(owners * tile.slots, -1, dtype=np.int32)
+    rows[place] = np.arange(pieces.grid[0]) * tile.side
+    owner, slot = place[pieces.out] // tile.slots, place[pieces.out] % tile.slots
+    cluster = owner // (tile.owners * tile.cluster)
+    lists, position = slab_lists(cluster, pieces.inner * tile.side // tile.slab_rows, tile, pieces.shape)
+    k_row = position * tile.slab_rows + pieces.inner * tile.side % tile.slab_rows
+    order = np.lexsort((slot, k_row, owner))
     stream = np.stack([k_row | slot << 24, pieces.offsets // OFFSET_UNIT], axis=1)[order].astype(np.uint32)
-    begins = begins_of(owner, layout.owners)
-    return RowStream(tile, stream, begins, rows, pieces.pitch, layout.owners // tile.owners, layout.lists)
+    begins = begins_of(owner, owners)
+    return RowStream(tile, stream, begins, rows, pieces.pitch, owners // tile.owners, lists)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ Everything follows from the pattern alone, on the host.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import List, Tuple
+from itertools import groupby
+from typing import List, Sequence, Tuple
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from .cuda_machine import (
 
 Array = np.ndarray
 _FLAGS = 1 << 26  # keys up to here are told apart by a table
+_MOST_GROUPS = 256
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,32 @@ class Tile:
 
 
 def tiles(kernel: str, block_size: int, rows: int, machine: CudaMachine) -> List[Tile]:
-    """The tiles that a kernel ("rows", "blocks" or "vectors") can take for so many rows of Y."""
-    side = {"vectors": VECTOR_ROWS, "blocks": BLOCK_SIDE}.get(kernel, 32 if block_size % 32 == 0 else 16)
-    warps = GROUP_WARPS if kernel == "blocks" else 1
-    slots = machine.accumulators // (SLAB_COLUMNS * side // (LANES * warps))
+    """The tiles that a kernel ("rows", "blocks" or "vectors") can take for so many rows of Y; those that differ in
+    nothing but the cluster are neighbours.
+    """
     found = []
-    for together in (False, True):
-        tile = Tile(side, WARPS // warps, slots, slots, together=together)
-        found.append(replace(tile, cluster=machine.cluster(tile.groups(rows))))
+    for whole in _whole_tiles(kernel, block_size, machine):
+        for halvings in range(whole.slots.bit_length()):
+            for together in (False, True):
+                tile = replace(whole, used=whole.slots >> halvings, together=together)
+                sizes = [size for size in (1, 2, 4) if size <= machine.most_cluster and tile.groups(rows) % size == 0]
+                found += [replace(tile, cluster=size) for size in sizes]
+            if tile.groups(rows) > _MOST_GROUPS:
+                break  # there is work for every multiprocessor
     return found
+
+
+def _whole_tiles(kernel: str, block_size: int, machine: CudaMachine) -> List[Tile]:
+    """Tiles of all slots of the kernels that are compiled (cpp/cuda/kernels_*.cu)."""
+    if kernel == "blocks":
+        return [Tile(BLOCK_SIDE, WARPS // GROUP_WARPS, 1, 1, columns=256, slab_rows=64)]
+    side = VECTOR_ROWS if kernel == "vectors" else 32 if block_size % 32 == 0 else 16
+    sums = LANES * machine.accumulators
+    slots = sums // (SLAB_COLUMNS * side)
+    narrow = Tile(side, WARPS, slots, slots)
+    if kernel == "vectors" or not machine.has_groups:
+        return [narrow]
+    return [narrow, replace(narrow, slots=slots // 2, used=slots // 2, columns=2 * SLAB_COLUMNS)]
 
 
 def deal(work: Array, tile: Tile) -> Tuple[Array, int]:
@@ -131,17 +150,59 @@ def slab_lists(cluster: Array, slab: Array, tile: Tile, shape: Tuple[int, int]) 
     cluster, slab: int64 (items); shape: rows of Y and of X.
     """
     clusters, of_all = tile.clusters(shape[0]), tile.slabs(shape[1])
-    key = cluster * of_all + slab
-    if clusters * of_all <= _FLAGS:
-        held = np.zeros(clusters * of_all, dtype=bool)
-        held[key] = True
-        found = np.flatnonzero(held)
-        number = np.cumsum(held)[key] - 1
-    else:
-        found, number = np.unique(key, return_inverse=True)
+    found, number = distinct(cluster * of_all + slab, clusters * of_all)
     begins = begins_of(found // of_all, clusters)
     lists = SlabLists((found % of_all).astype(np.int32), begins, of_all, tile.cluster)
-    return lists, number.reshape(-1) - begins[cluster].astype(np.int64)
+    return lists, number - begins[cluster].astype(np.int64)
+
+
+def distinct(keys: Array, limit: int) -> Tuple[Array, Array]:
+    """The keys below `limit` that occur, ascending, and which of them each key is."""
+    if limit > _FLAGS:
+        found, number = np.unique(keys, return_inverse=True)
+        return found, number.reshape(-1)
+    held = np.zeros(limit, dtype=bool)
+    held[keys] = True
+    return np.flatnonzero(held), np.cumsum(held)[keys] - 1
+
+
+@dataclass(frozen=True)
+class TileUse:
+    """What a tile comes to for a pattern: owners: of all blocks of threads; slabs_copied: to all of them, of `slabs` of
+    X; balance: see balance_of; steps: pieces of W that the owners multiply, one after another; reads: rows of X that
+    they read from shared memory for them.
+    """
+
+    tile: Tile
+    owners: int
+    slabs_copied: int
+    slabs: int
+    balance: float
+    steps: int
+    reads: int
+
+
+def tile_uses(
+    dealt: Tuple[Array, int], work: Array, cells: Tuple[Array, Array], choices: Sequence[Tile], slabs: int, reads: int
+) -> List[TileUse]:
+    """For tiles that differ in nothing but the cluster. dealt: see deal, of items of this work; cells: an item and a
+    slab of X that it needs, int64 each.
+    """
+    (place, owners), tile = dealt, choices[0]
+    block = place[cells[0]] // (tile.slots * tile.owners)
+    blocks = owners // tile.owners
+    found, _ = distinct(block * slabs + cells[1], blocks * slabs)
+    balance = balance_of(work, place, owners, tile)
+    uses = []
+    for choice in choices:
+        of_clusters, _ = distinct(found // slabs // choice.cluster * slabs + found % slabs, blocks * slabs)
+        uses.append(TileUse(choice, owners, len(of_clusters) * choice.cluster, slabs, balance, int(work.sum()), reads))
+    return uses
+
+
+def alike(choices: Sequence[Tile]) -> List[List[Tile]]:
+    """Neighbouring tiles that differ in nothing but the cluster, together: rows are dealt alike for them."""
+    return [list(group) for _, group in groupby(choices, key=lambda tile: replace(tile, cluster=1))]
 
 
 def begins_of(owner: Array, owners: int) -> Array:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from .cuda_machine import VECTOR_DEPTH, VECTOR_ROWS, CudaMachine
-from .cuda_streams import Pieces, pieces_of
-from .cuda_tiles import SlabLists, Tile, balance_of, begins_of, deal, slab_lists
+from .cuda_machine import SLAB_ROWS, VECTOR_DEPTH, VECTOR_ROWS, CudaMachine
+from .cuda_streams import Pieces, inside, pieces_of
+from .cuda_tiles import (
+    SlabLists,
+    Tile,
+    TileUse,
+    alike,
+    balance_of,
+    begins_of,
+    deal,
+    distinct,
+    slab_lists,
+    tile_uses,
+)
 from .errors import PlanError
 from .pattern import BlockPattern
 
 Array = np.ndarray
 STEP_VALUES = VECTOR_ROWS * VECTOR_DEPTH
-_NEVER = np.int64(1) << 40  # a slab beyond the last
+_NEVER = np.int64(1) << 40  # a slab beyond the last, a row that cannot be had
+_POOL = 128  # rows among which those that fit are looked for, a multiple of 8
 
 
 @dataclass(frozen=True)
@@ -24,15 +36,20 @@ class Gathered:
     """Pairs of 8 rows of Y and `side` rows of X in which W has a piece, by group of rows, class, then row of X.
 
     A pair's class is that of its rows of X modulo 8: two pairs of one class would be read from the same banks of shared
-    memory. inner: int64 (pairs): rows of X, in units of side; of_piece: int64 (pieces): pair of each; begins: uint32
-    (groups * classes + 1).
+    memory. members: int64 (groups, classes): rows of Y of each group, in units of side, -1: none; inner: int64 (pairs):
+    rows of X, in units of side; of_piece: int64 (pieces): pair of each; begins: uint32 (groups * classes + 1).
     """
 
     pieces: Pieces
+    members: Array
     inner: Array
     of_piece: Array
     begins: Array
-    groups: int
+
+    @property
+    def groups(self) -> int:
+        """Groups of 8 rows of Y."""
+        return len(self.members)
 
     @property
     def classes(self) -> int:
@@ -46,21 +63,75 @@ class Gathered:
         found: Array = np.repeat(np.arange(self.groups * self.classes), counts) // self.classes
         return found
 
+    @property
+    def slab(self) -> Array:
+        """int64 (pairs): slab of X."""
+        found: Array = self.inner * self.pieces.side // SLAB_ROWS
+        return found
 
-def gathered(pattern: BlockPattern, *, transposed: bool = False) -> Gathered:
-    """The pairs of a pattern; PlanError beyond 2^31 stored values."""
-    if pattern.nnz_blocks * pattern.block_size**2 >= 1 << 31:
-        raise PlanError(f"W has {pattern.nnz:,} stored values: the gathered kernel numbers fewer than {1 << 31:,}")
-    side = vector_side(pattern.block_size)
-    pieces = pieces_of(pattern, side, transposed=transposed)
-    classes = VECTOR_ROWS // side
+
+def _gathered(pieces: Pieces, members: Array) -> Gathered:
+    groups, classes = members.shape
     per_class = -(-pieces.grid[1] // classes)
-    key = (pieces.out // classes * classes + pieces.inner % classes) * per_class + pieces.inner // classes
+    group_of = np.empty(groups * classes, dtype=np.int64)
+    group_of[members.ravel()] = np.repeat(np.arange(groups), classes)  # -1 is the last place, of no row
+    key = (group_of[pieces.out] * classes + pieces.inner % classes) * per_class + pieces.inner // classes
     pairs, of_piece = np.unique(key, return_inverse=True)
-    groups = -(-pieces.grid[0] // classes)
     queue = pairs // per_class
     inner = pairs % per_class * classes + queue % classes
-    return Gathered(pieces, inner, of_piece.reshape(-1), begins_of(queue, groups * classes), groups)
+    return Gathered(pieces, members, inner, of_piece.reshape(-1), begins_of(queue, groups * classes))
+
+
+def _neighbours(pieces: Pieces) -> Array:
+    """Members of groups of rows that follow one another."""
+    classes = VECTOR_ROWS // pieces.side
+    numbers = np.arange(-(-pieces.grid[0] // classes) * classes)
+    return np.where(numbers < pieces.grid[0], numbers, -1).reshape(-1, classes)
+
+
+def _evened(pieces: Pieces) -> Array:
+    """Members of groups of rows of like weight that together meet about as many rows of X of each class, as a group
+    takes half as many steps as its fullest class has pairs. The most uneven row that is left begins a group, then the
+    row that fits best is added each time.
+    """
+    classes = VECTOR_ROWS // pieces.side
+    rows = -(-pieces.grid[0] // classes) * classes
+    met = np.bincount(pieces.out * classes + pieces.inner % classes, minlength=rows * classes)
+    counts: Array = met.reshape(rows, classes)
+    pools = -(-rows // _POOL)
+    order: Array = np.full(pools * _POOL, -1, dtype=np.int64)
+    order[:rows] = np.argsort(-counts.sum(axis=1), kind="stable")
+    order = order.reshape(pools, _POOL)
+    uneven = (counts * classes - counts.sum(axis=1, keepdims=True))[order]
+    taken, pool = order < 0, np.arange(pools)
+    members, held = [], np.zeros_like(uneven[:, 0])
+    for place in range(_POOL):
+        first = place % classes == 0
+        total = uneven if first else uneven + held[:, None]
+        score = -total.max(axis=2) if first else total.max(axis=2)
+        best = np.where(taken, _NEVER, score).argmin(axis=1)
+        members.append(np.where(taken[pool, best], -1, order[pool, best]))  # -1: none is left
+        taken[pool, best] = True
+        held = total[pool, best]
+    found = np.stack(members, axis=1).reshape(-1, classes)
+    found = np.where(found < pieces.grid[0], found, -1)
+    return found[(found >= 0).any(axis=1)]
+
+
+def gathered(pattern: BlockPattern, span: int, *, transposed: bool = False) -> Dict[bool, Tuple[Gathered, Steps]]:
+    """The pairs of a pattern for tiles of neighbours (True) and for others (False), with the steps that they take where
+    every cluster needs every slab. PlanError beyond 2^31 stored values.
+    """
+    if pattern.nnz_blocks * pattern.block_size**2 >= 1 << 31:
+        raise PlanError(f"W has {pattern.nnz:,} stored values: the gathered kernel numbers fewer than {1 << 31:,}")
+    pieces = inside(pieces_of(pattern, vector_side(pattern.block_size), transposed=transposed))
+    pairs = _gathered(pieces, _neighbours(pieces))
+    together = pairs, cut(pairs, pairs.slab, span)
+    if pairs.classes == 1:
+        return {True: together, False: together}
+    pairs = _gathered(pieces, _evened(pieces))
+    evened = pairs, cut(pairs, pairs.slab, span)
+    return {True: together, False: min(together, evened, key=lambda made: len(made[1].group))}
 
 
 def vector_side(block_size: int) -> int:
@@ -116,7 +187,9 @@ def cut(pairs: Gathered, position: Array, span: int) -> Steps:
 
 @dataclass(frozen=True)
 class VectorLayout:
-    """As RowLayout: where groups of 8 rows go, and the steps that they take."""
+    """Where groups of 8 rows go under a tile: place: int64 (groups) of owner * slots + slot; owners: of all blocks of
+    threads; position: int64 (pairs) of each one's slab of X in the list of its cluster; steps: that it takes.
+    """
 
     tile: Tile
     place: Array
@@ -124,24 +197,37 @@ class VectorLayout:
     lists: SlabLists
     position: Array
     steps: Steps
-    balance: float
+
+    @property
+    def use(self) -> TileUse:
+        """What the tile comes to."""
+        work = np.bincount(self.steps.group, minlength=len(self.place))
+        balance = balance_of(work, self.place, self.owners, self.tile)
+        steps = len(self.steps.group)
+        slabs = self.lists.copied, self.lists.of_all
+        return TileUse(self.tile, self.owners, *slabs, balance, steps, steps * VECTOR_DEPTH)
 
 
 def vector_layout(pairs: Gathered, by_slab: Steps, tile: Tile, span: int) -> VectorLayout:
-    """The layout of pairs; by_slab: their steps where every cluster needs every slab, which the dealing goes by."""
-    work = np.bincount(by_slab.group, minlength=pairs.groups)
-    place, owners = deal(work, tile)
+    """The layout of pairs under a tile; by_slab: their steps where every cluster needs every slab, see gathered."""
+    place, owners = deal(np.bincount(by_slab.group, minlength=pairs.groups), tile)
     cluster = place[pairs.group] // (tile.slots * tile.owners * tile.cluster)
-    shape = (pairs.groups * VECTOR_ROWS, pairs.pieces.shape[1])
-    lists, position = slab_lists(cluster, pairs.inner * pairs.pieces.side // tile.slab_rows, tile, shape)
-    steps = by_slab if lists.complete else cut(pairs, position, span)
-    work = np.bincount(steps.group, minlength=pairs.groups)
-    return VectorLayout(tile, place, owners, lists, position, steps, balance_of(work, place, owners, tile))
+    lists, position = slab_lists(cluster, pairs.slab, tile, pairs.pieces.shape)
+    return VectorLayout(tile, place, owners, lists, position, by_slab if lists.complete else cut(pairs, position, span))
 
 
-def steps_by_slab(pairs: Gathered, tile: Tile, span: int) -> Steps:
-    """Steps where every cluster needs every slab."""
-    return cut(pairs, pairs.inner * pairs.pieces.side // tile.slab_rows, span)
+def vector_uses(pairs: Gathered, by_slab: Steps, choices: Sequence[Tile]) -> List[TileUse]:
+    """What tiles come to, all with neighbours together or none, with the steps where every cluster needs every slab: no
+    fewer than in the end.
+    """
+    work = np.bincount(by_slab.group, minlength=pairs.groups)
+    slabs = choices[0].slabs(pairs.pieces.shape[1])
+    cells, _ = distinct(pairs.group * slabs + pairs.slab, pairs.groups * slabs)
+    reads = len(by_slab.group) * VECTOR_DEPTH
+    uses = []
+    for tiles in alike(choices):
+        uses += tile_uses(deal(work, tiles[0]), work, (cells // slabs, cells % slabs), tiles, slabs, reads)
+    return uses
 
 
 @dataclass(frozen=True)
@@ -174,8 +260,8 @@ class VectorStream:
 
 def vector_stream(pattern: BlockPattern, tile: Tile, machine: CudaMachine, *, transposed: bool = False) -> VectorStream:
     """Lists for any block size, see cuda_tiles.tiles. PlanError beyond 2^31 stored values."""
-    pairs = gathered(pattern, transposed=transposed)
-    layout = vector_layout(pairs, steps_by_slab(pairs, tile, machine.span), tile, machine.span)
+    pairs, by_slab = gathered(pattern, machine.span, transposed=transposed)[tile.together]
+    layout = vector_layout(pairs, by_slab, tile, machine.span)
     steps, side = layout.steps, pairs.pieces.side
     at = layout.place[steps.group]
     owner, slot = at // tile.slots, at % tile.slots
@@ -187,14 +273,16 @@ def vector_stream(pattern: BlockPattern, tile: Tile, machine: CudaMachine, *, tr
     place = steps.second * VECTOR_ROWS + pairs.inner % pairs.classes * side
     ring_row = layout.position * tile.slab_rows + pairs.inner * side % tile.slab_rows
     ring_rows = machine.stages(tile.slab_bytes) * tile.slab_rows
-    first_row = pairs.pieces.out % (VECTOR_ROWS // side) * side
+    member_of = np.empty(pairs.members.size, dtype=np.int64)
+    member_of[pairs.members.ravel()] = np.arange(pairs.members.size) % pairs.classes
+    first_row = member_of[pairs.pieces.out] * side
     return VectorStream(
         tile,
         sources_of(pairs.pieces, len(order), (step[pairs.of_piece], first_row, place[pairs.of_piece]), transposed),
         stream,
         _k_rows(len(order), step, place, ring_row % ring_rows, side),
         begins_of(owner, layout.owners),
-        _rows(layout.place, pairs.groups, layout.owners * tile.slots, pairs.pieces.grid[0] * side),
+        _rows(pairs, layout.place, layout.owners * tile.slots),
         layout.owners // tile.owners,
         layout.lists,
     )
@@ -228,9 +316,10 @@ def sources_of(pieces: Pieces, steps: int, places: Tuple[Array, Array, Array], t
     return found
 
 
-def _rows(place: Array, groups: int, slots: int, rows: int) -> Array:
+def _rows(pairs: Gathered, place: Array, slots: int) -> Array:
     """int32 (slots, 8): rows of Y of every slot."""
+    side = pairs.pieces.side
     found = np.full((slots, VECTOR_ROWS), -1, dtype=np.int32)
-    numbers = np.arange(groups * VECTOR_ROWS, dtype=np.int32).reshape(groups, VECTOR_ROWS)
-    found[place] = np.where(numbers < rows, numbers, -1)
+    rows = pairs.members[:, :, None] * side + np.arange(side)
+    found[place] = np.where(pairs.members[:, :, None] < 0, -1, rows).reshape(-1, VECTOR_ROWS)
     return found

@@ -91,7 +91,8 @@ class CudaProduct:
     def _start_rows(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         lists = row_stream(pattern, self._tile, transposed=self.plan.transposed)
         rest = [*self.put(lists.arrays), lists.pitch, *self._put_lists(lists.lists)]
-        kernel = f"rows{lists.tile.side}" if self.plan.kernel == "rows" else self.plan.kernel
+        wide = "_wide" if lists.tile.columns > SLAB_COLUMNS else ""
+        kernel = f"rows{lists.tile.side}{wide}" if self.plan.kernel == "rows" else self.plan.kernel
         return self._ring(self._name(kernel), lists.groups, rest)
 
     def _start_vectors(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:

@@ -29,7 +29,7 @@ MOST_REGISTERS = {
 # ptxas for sm_120 puts 8 bytes of zeros on the stack where it copies by tensor maps; nothing reads them.
 STACK_BYTES = {"120": 8}
 OLDEST_NVCC = (12, 8)
-KERNELS_OF_A_MACHINE = {"Ampere": 43, "Blackwell": 43, "Hopper": 47}
+KERNELS_OF_A_MACHINE = {"Ampere": 43, "Blackwell": 43, "Hopper": 55}
 
 
 # 64 sums and 64 factors at once, with 32 registers.
@@ -115,6 +115,8 @@ MEANT = {
     "90a": {
         "rows16_bfloat16_Hopper": {"HMMA": 128, "LDSM.16.MT88.4": 16, "UTMALDG": 1, "USETMAXREG": 2, "SYNCS": 4},
         "rows16_transposed_bfloat16_Hopper": {"HMMA": 128, "LDSM.16.MT88.4": 16, "MOVM.16.MT88": 16},
+        "rows16_wide_float16_Hopper": {"HMMA": 128, "LDSM.16.MT88.4": 32, "UTMALDG": 2, "USETMAXREG": 2},
+        "rows32_wide_bfloat16_Hopper": {"HMMA": 64, "LDSM.16.MT88.4": 16, "UTMALDG": 2},
         "vectors_float16_Hopper": {
             "HMMA": 128,
             "LDSM.16.MT88.4": 16,
@@ -125,7 +127,7 @@ MEANT = {
         "decode_vectors16_by8_bfloat16_Hopper": {"HMMA": 8, "LDSM.16.MT88.4": 8, "LDG.E.NA.64.CONSTANT": 16},
         "decode_vectors32_by1_bfloat16_Hopper": {"HMMA": 64, "LDSM.16.MT88.4": 64, "MOVM.16.MT88": 4},
         "sampled_bfloat16_Hopper": {"HMMA": 64, "LDSM.16.M88.4": 64, "LDGSTS": 1},
-        "blocks_bfloat16_Hopper": {"HGMMA.64x64x16.F32.BF16": 16, "UTMALDG": 1, "USETMAXREG": 2},
+        "blocks_bfloat16_Hopper": {"HGMMA.64x256x16.F32.BF16": 4, "UTMALDG": 4, "USETMAXREG": 2},
         "elements16_float32_Hopper": {"FFMA": 256},
     },
     "80": {"rows16_bfloat16_Ampere": {"HMMA": 64, "LDSM.16.MT88.4": 16, "LDGSTS": 1}},

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,41 +10,65 @@ from cuda.emulated import COMPILERS, EMULATOR, KERNELS, Emulated, build_folder
 from cuda.operands import assert_product, case
 
 from popsparse_planner import PopsparseError
+from popsparse_planner.cuda_plan import plan_cuda
+from popsparse_planner.cuda_tiles import tiles
 
+# file, what it says, what is put there instead, and the kernel in which that is to be found
 FAULTS = {
-    "wrong swizzle": ("slab_ring.cuh", "chunk ^ (row & 7)", "chunk ^ (row & 3)"),
+    "wrong swizzle": ("slab_ring.cuh", "chunk ^ (row & 7)", "chunk ^ (row & 3)", "rows"),
     "reads before a copy is there": (
         "slab_ring.cuh",
         "      barrierWait(full(",
         "      if (current < 0) barrierWait(full(",
+        "rows",
     ),
-    "overwrites what is still read": ("slab_ring.cuh", "if (position >= kStages)", "if (position > 100)"),
-    "gives back half of the slabs": ("slab_ring.cuh", "if (lane < cluster) {", "if (lane < cluster && current % 2) {"),
-    "gives back to its own block only": ("slab_ring.cuh", "empty(stage), lane)", "empty(stage), clusterRank())"),
-    "takes the slabs of another cluster": ("slab_ring.cuh", "blockIdx.y) / cluster", "blockIdx.y)"),
-    "lets go of slabs that a step still needs": ("slab_ring.cuh", "current - span + 1", "current"),
-    "ends while others still copy to it": ("slab_ring.cuh", "    ring.together();\n", ""),
-    "stores beyond the edge of Y": ("epilogue.cuh", " || column >= product.n", ""),
-    "rows of X in another order": ("rows.cuh", "2 * (row / 8 ^ pair / 2)", "2 * (row / 8)"),
+    "overwrites what is still read": ("slab_ring.cuh", "if (position >= kStages)", "if (position > 100)", "rows"),
+    "gives back half of the slabs": (
+        "slab_ring.cuh",
+        "if (lane < cluster) {",
+        "if (lane < cluster && current % 2) {",
+        "rows",
+    ),
+    "gives back to its own block only": (
+        "slab_ring.cuh",
+        "empty(stage), lane)",
+        "empty(stage), clusterRank())",
+        "rows",
+    ),
+    "takes the slabs of another cluster": ("slab_ring.cuh", "blockIdx.y) / cluster", "blockIdx.y)", "vectors"),
+    "lets go of slabs that a step still needs": ("slab_ring.cuh", "current - span + 1", "current", "vectors"),
+    "ends while others still copy to it": ("slab_ring.cuh", "    ring.together();\n", "", "rows"),
+    "stores beyond the edge of Y": ("epilogue.cuh", " || column >= product.n", "", "rows"),
+    "rows of X in another order": ("rows.cuh", "2 * (row / 8 ^ pair / 2)", "2 * (row / 8)", "rows"),
+    "takes other rows of X for the same": ("rows.cuh", "row == held", "row / 32 == held / 32", "wide"),
+    "multiplies by one panel twice": ("rows.cuh", "j / 4 * Shape", "j / 8 * Shape", "wide"),
+    "names panels where none are": ("blocks.cuh", "Shape::kPanelBytes >> 4", "1", "blocks"),
 }
-TWO_KERNELS = """#include "kernel.cuh"
-#include "rows.cuh"
-#include "vectors.cuh"
-namespace popsparse_py::cuda {
-POPSPARSE_KERNEL(rows16_float16, kRingThreads, RowsArguments, multiplyRows<Float16, Here, 16, false>)
-POPSPARSE_KERNEL(vectors_float16, kRingThreads, VectorsArguments, multiplyVectors<Float16, Here>)
+DEFINED = {
+    "rows": "rows16_float16, kRingThreads, RowsArguments, multiplyRows<Float16, Here, NarrowSlab, 16, false>",
+    "wide": "rows16_wide_float16, kRingThreads, RowsArguments, multiplyRows<Float16, Here, WideSlab, 16, false>",
+    "vectors": "vectors_float16, kRingThreads, VectorsArguments, multiplyVectors<Float16, Here>",
+    "blocks": "blocks_float16, kRingThreads, RowsArguments, multiplyBlocks<Float16, Here, false>",
 }
-"""
+# A cluster, and more slabs than the ring has stages; for "vectors" few slabs, other ones for each of three clusters.
+CASES = {
+    "rows": ((1020, 2000), 40, 16, 0.05),
+    "wide": ((500, 1000), 120, 16, 0.05),
+    "vectors": ((1500, 2000), 20, 8, 0.002),
+    "blocks": ((250, 700), 120, 64, 0.3),
+}
 
 
 def planted(fault: str, folder: Path, emulator: Path) -> Path:
-    """The emulated driver with two kernels and one fault in it; other objects are those of the sound one."""
-    file, sound, broken = FAULTS[fault]
+    """The emulated driver with one kernel and one fault in it; other objects are those of the sound one."""
+    file, sound, broken, kernel = FAULTS[fault]
     shutil.copytree(KERNELS, folder / "kernels")
     text = (KERNELS / file).read_text()
     assert text.count(sound) == 1, f"{file} has no longer one {sound!r}"
     (folder / "kernels" / file).write_text(text.replace(sound, broken))
-    (folder / "kernels" / "two.cpp").write_text(TWO_KERNELS)
+    headers = "".join(f'#include "{name}.cuh"\n' for name in ("kernel", "rows", "vectors", "blocks"))
+    one = f"namespace popsparse_py::cuda {{\nPOPSPARSE_KERNEL({DEFINED[kernel]})\n}}\n"
+    (folder / "kernels" / "one.cpp").write_text(headers + one)
     compiler = next(name for name in COMPILERS if shutil.which(name))
     flags = (
         "-std=c++17",
@@ -56,26 +81,28 @@ def planted(fault: str, folder: Path, emulator: Path) -> Path:
     )
     objects = [str(emulator / f"{name}.o") for name in ("scheduler", "instructions", "driver")]
     library = folder / "libcuda_faulty.so"
-    subprocess.run([compiler, *flags, str(folder / "kernels" / "two.cpp"), *objects, "-o", str(library)], check=True)
+    subprocess.run([compiler, *flags, str(folder / "kernels" / "one.cpp"), *objects, "-o", str(library)], check=True)
     return library
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_planted_fault_is_found(fault: str, tmp_path: Path, emulated: Emulated) -> None:
     faulty = Emulated(planted(fault, tmp_path, Path(emulated.path).parent))
-    # Two blocks of threads, a cluster, and more slabs than the ring has stages; a few slabs for each of three clusters.
-    cases = [
-        case((1020, 2000), 40, 16, "float16", density=0.05, seed=1),
-        case((1500, 2000), 20, 8, "float16", density=0.002, seed=1),
-    ]
+    kernel = FAULTS[fault][3]
+    shape, n, b, density = CASES[kernel]
+    made = case(shape, n, b, "float16", density=density, seed=1)
+    columns = {"wide": 128, "blocks": 256}.get(kernel, 64)
+    name = "rows" if kernel == "wide" else kernel
     with pytest.raises((PopsparseError, AssertionError)):
         for seed in range(1, 9):
             backend = faulty.backend("Hopper", seed)
-            for made in cases:
-                n = made.x.shape[1]
-                ready = backend.compile(backend.plan(made.a.pattern, n, "float16"))
-                ready.load(made.a)
-                assert_product(ready.multiply(made.x), made.dense, made.x, "float16")
+            machine = backend.device.machine
+            tile = next(tile for tile in tiles(name, b, shape[0], machine) if tile.columns == columns)
+            tile = max((replace(tile, cluster=size) for size in (1, 2) if tile.groups(shape[0]) % size == 0), key=repr)
+            plan = plan_cuda(made.a.pattern, n, dtype="float16", machine=machine, kernel=name, tile=tile)
+            ready = backend.compile(plan)
+            ready.load(made.a)
+            assert_product(ready.multiply(made.x), made.dense, made.x, "float16")
 
 
 def test_emulated_objects_are_kept() -> None:

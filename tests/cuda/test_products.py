@@ -10,6 +10,7 @@ from cuda.operands import assert_product, case, exact
 
 from popsparse_planner import BlockPattern
 from popsparse_planner.cuda_plan import kernels_for, plan_cuda
+from popsparse_planner.cuda_tiles import tiles
 from popsparse_py import BlockSparseMatrix
 
 pytest.importorskip("torch", reason="torch, for bfloat16, is not installed")
@@ -41,18 +42,25 @@ def test_row_kernels_multiply(emulated: Emulated, machine: str, b: int) -> None:
     run(emulated, machine, b, "rows", (150, 270), 71, b, "bfloat16")
 
 
-@pytest.mark.parametrize(("kernel", "b"), [("rows", 16), ("vectors", 8), ("blocks", 64)])
-@pytest.mark.parametrize(("m", "cluster"), [(1024, 2), (1500, 1), (2000, 4)])
-def test_clusters_copy_x_for_one_another(emulated: Emulated, kernel: str, b: int, m: int, cluster: int) -> None:
-    made = case((m, 1000), 20, b, "float16", density=0.0002 if b < 64 else 0.01, seed=cluster)
-    backend = emulated.backend("Hopper", cluster)
-    plan = plan_cuda(made.a.pattern, 20, dtype="float16", machine=backend.device.machine, kernel=kernel)
-    assert plan.tile is not None
-    assert plan.tile.cluster == cluster
-    assert plan.count.slabs_copied < plan.count.slabs  # only those that some warp of the cluster needs
-    ready = backend.compile(plan)
-    ready.load(made.a)
-    assert_product(ready.multiply(made.x), made.dense, made.x, "float16")
+@pytest.mark.parametrize(("kernel", "b"), [("rows", 16), ("rows", 32), ("vectors", 4), ("blocks", 64)])
+def test_tiles_of_every_width_and_cluster(emulated: Emulated, kernel: str, b: int) -> None:
+    """Each width of tile alone and in clusters of 2 and 4, with all slots and with few, rows mixed and together."""
+    (m, k), n = (1000, 900), 70
+    made = case((m, k), n, b, "float16", density=0.01 if b == 64 else 0.0004, seed=b)
+    backend = emulated.backend("Hopper", b)
+    choices = tiles(kernel, b, m, backend.device.machine)
+    seen = set()
+    for tile in choices:
+        key = (tile.columns, tile.cluster, tile.together)
+        if key in seen or tile.used == tile.slots > 4:
+            continue
+        seen.add(key)
+        plan = plan_cuda(made.a.pattern, n, dtype="float16", machine=backend.device.machine, kernel=kernel, tile=tile)
+        assert plan.count.slabs_copied < plan.count.slabs  # only those that some warp of the cluster needs
+        ready = backend.compile(plan)
+        ready.load(made.a)
+        assert_product(ready.multiply(made.x), made.dense, made.x, "float16")
+    assert {cluster for _, cluster, _ in seen} >= {1, 2, 4}
 
 
 @pytest.mark.parametrize(("b", "dtype"), [(64, "bfloat16"), (128, "float16"), (192, "bfloat16")])

@@ -194,6 +194,25 @@ POPSPARSE_DEVICE uint32_t transposeMatrix(uint32_t row) {
 
 // --- element types
 
+// One product of a warpgroup, of elements of a type, with 128 sums in each lane.
+#define POPSPARSE_SUMS(d, i) "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])
+#define POPSPARSE_SUMS8(d, i)                                                                                          \
+  POPSPARSE_SUMS(d, i), POPSPARSE_SUMS(d, i + 1), POPSPARSE_SUMS(d, i + 2), POPSPARSE_SUMS(d, i + 3),                  \
+      POPSPARSE_SUMS(d, i + 4), POPSPARSE_SUMS(d, i + 5), POPSPARSE_SUMS(d, i + 6), POPSPARSE_SUMS(d, i + 7)
+#define POPSPARSE_WGMMA(type, d, a, x)                                                                                 \
+  asm volatile("wgmma.mma_async.sync.aligned.m64n256k16.f32." type "." type " {"                                       \
+               "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                \
+               "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                      \
+               "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "                      \
+               "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "                      \
+               "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "                      \
+               "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "                      \
+               "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "          \
+               "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "     \
+               "{%128, %129, %130, %131}, %132, 1, 1, 1, 1;"                                                           \
+               : POPSPARSE_SUMS8(d, 0), POPSPARSE_SUMS8(d, 8), POPSPARSE_SUMS8(d, 16), POPSPARSE_SUMS8(d, 24)          \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(x))
+
 struct Bfloat16 {
   // c (16 x 8) += a (16 x 16) b (16 x 8), sums in float.
   static POPSPARSE_DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
@@ -209,19 +228,10 @@ struct Bfloat16 {
     return both;
   }
   static POPSPARSE_DEVICE float widen(uint16_t bits) { return __uint_as_float(static_cast<uint32_t>(bits) << 16); }
-  // d (64 x 64) += a (64 x 16) x (16 x 64) by the four warps of a warpgroup; x: its descriptor. Only on sm_90a.
-  static POPSPARSE_DEVICE void multiplyGroup(float (&d)[8][4], const uint32_t (&a)[4], uint64_t x) {
+  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor. Only on sm_90a.
+  static POPSPARSE_DEVICE void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, "
-                 "%11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, "
-                 "%31}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;"
-                 : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]),
-                   "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]),
-                   "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]),
-                   "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]),
-                   "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]),
-                   "+f"(d[7][2]), "+f"(d[7][3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(x));
+    POPSPARSE_WGMMA("bf16", d, a, x);
 #endif
   }
 };
@@ -243,19 +253,10 @@ struct Float16 {
     asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
     return value;
   }
-  // d (64 x 64) += a (64 x 16) x (16 x 64) by the four warps of a warpgroup; x: its descriptor. Only on sm_90a.
-  static POPSPARSE_DEVICE void multiplyGroup(float (&d)[8][4], const uint32_t (&a)[4], uint64_t x) {
+  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor. Only on sm_90a.
+  static POPSPARSE_DEVICE void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, "
-                 "%11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, "
-                 "%31}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;"
-                 : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]),
-                   "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]),
-                   "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]),
-                   "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]),
-                   "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]),
-                   "+f"(d[7][2]), "+f"(d[7][3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(x));
+    POPSPARSE_WGMMA("f16", d, a, x);
 #endif
   }
 };

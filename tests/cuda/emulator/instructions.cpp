@@ -76,24 +76,28 @@ struct GroupMultiply {
   float (*widen)(uint16_t);
 };
 
-// Element (k, column) of the right operand that a descriptor names: atoms of 8 rows of 128 bytes, 128-byte swizzle.
+constexpr int kGroupColumns = 256;
+
+// Element (k, column) of the right operand that a descriptor names: panels of 64 columns, atoms of 8 rows of 128 bytes,
+// 128-byte swizzle.
 float rightElement(const GroupMultiply &mine, int k, int column) {
   const auto field = [&mine](int bit) { return static_cast<uint32_t>(mine.x >> bit & 0x3fff) << 4; };
   if (mine.x >> 62 != 1) {
     fail("a descriptor names another swizzle than that of 128 bytes");
   }
-  const uint32_t plain =
-      field(0) + static_cast<uint32_t>(k / 8) * field(32) + static_cast<uint32_t>(k % 8 * 128 + column * 2);
+  const uint32_t plain = field(0) + static_cast<uint32_t>(column / 64) * field(16) +
+                         static_cast<uint32_t>(k / 8) * field(32) +
+                         static_cast<uint32_t>(k % 8 * 128 + column % 64 * 2);
   uint16_t bits;
   std::memcpy(&bits, readShared(plain ^ (plain >> 7 & 7) << 4, 2), 2);
   return mine.widen(bits);
 }
 
 void multiplyGroupTogether(void **members) {
-  float b[16][64];
+  float b[16][kGroupColumns];
   const GroupMultiply &first = *static_cast<GroupMultiply *>(members[0]);
-  for (int i = 0; i < 16 * 64; ++i) {
-    b[i / 64][i % 64] = rightElement(first, i / 64, i % 64);
+  for (int i = 0; i < 16 * kGroupColumns; ++i) {
+    b[i / kGroupColumns][i % kGroupColumns] = rightElement(first, i / kGroupColumns, i % kGroupColumns);
   }
   for (int w = 0; w < 4; ++w) {
     float a[16][16];
@@ -108,7 +112,7 @@ void multiplyGroupTogether(void **members) {
     }
     for (int t = 0; t < 32; ++t) {
       float(*d)[4] = static_cast<GroupMultiply *>(members[32 * w + t])->d;
-      for (int e = 0; e < 32; ++e) {
+      for (int e = 0; e < kGroupColumns / 2; ++e) {
         const int row = t / 4 + e % 4 / 2 * 8, column = e / 4 * 8 + t % 4 * 2 + e % 2;
         for (int k = 0; k < 16; ++k) {
           d[e / 4][e % 4] += a[row][k] * b[k][column];
@@ -288,7 +292,7 @@ void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, f
   meet("mma", &mine, multiplyTogether);
 }
 
-void multiplyGroup(float (&d)[8][4], const uint32_t (&a)[4], uint64_t x, float (*widen)(uint16_t)) {
+void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x, float (*widen)(uint16_t)) {
   GroupMultiply mine{d, a, x, widen};
   meet("wgmma", &mine, multiplyGroupTogether, 128);
 }

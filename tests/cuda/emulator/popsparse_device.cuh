@@ -112,7 +112,7 @@ struct Bfloat16 {
   static void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     emulator::multiply(c, a, b0, b1, widen);
   }
-  static void multiplyGroup(float (&d)[8][4], const uint32_t (&a)[4], uint64_t x) {
+  static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
     emulator::multiplyGroup(d, a, x, widen);
   }
   static uint32_t pack(float first, float second) {
@@ -137,7 +137,7 @@ struct Float16 {
   static void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     emulator::multiply(c, a, b0, b1, widen);
   }
-  static void multiplyGroup(float (&d)[8][4], const uint32_t (&a)[4], uint64_t x) {
+  static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
     emulator::multiplyGroup(d, a, x, widen);
   }
   static uint32_t pack(float first, float second) {

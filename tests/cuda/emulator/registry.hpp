@@ -51,8 +51,8 @@ void loadMatrices(uint32_t address, int count, bool transposed, uint32_t *to);
 uint32_t transposeMatrix(uint32_t row);
 void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, float (*widen)(uint16_t));
 
-// A product of a warpgroup; x: descriptor of 16 rows of 64 columns in shared memory.
-void multiplyGroup(float (&d)[8][4], const uint32_t (&a)[4], uint64_t x, float (*widen)(uint16_t));
+// A product of a warpgroup; x: descriptor of 16 rows of 256 columns in shared memory.
+void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x, float (*widen)(uint16_t));
 
 // Fails unless [at, at + bytes) lies in one allocation of the emulated driver.
 void checkGlobal(const void *at, std::size_t bytes, std::size_t alignment);
