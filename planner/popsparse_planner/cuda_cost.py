@@ -29,7 +29,8 @@ class CudaCount:
     memory_bytes: through HBM, each operand once; l2_bytes: from the L2 cache to the multiprocessors; shared_bytes: read
     from and written to shared memory, and W's way through the first cache, which is the same memory; mma_flops,
     fma_flops, group_flops: operations of tensor cores by warps, of multiply-adds, and of tensor cores by warpgroups,
-    with the zeros that are multiplied too; launches: kernels one after another.
+    with the zeros that are multiplied too; launches: kernels one after another; turned_bytes: through HBM, by kernels
+    of their own before and after, which transpose X and Y.
 
     Where rows of Y are kept in registers: filled_bytes: of shared_bytes, those of X written there; balance: work of the
     heaviest warp of each block of threads over the mean; blocks: of threads, 0 elsewhere; slabs_copied, slabs: of X, by
@@ -48,6 +49,7 @@ class CudaCount:
     blocks: int = 0
     slabs_copied: int = 0
     slabs: int = 0
+    turned_bytes: float = 0.0
 
     @property
     def flops(self) -> float:
@@ -61,13 +63,14 @@ class CudaCount:
 
 @dataclass(frozen=True)
 class CudaCost:
-    """Seconds of each bound, which overlap, and of the launches, which do not."""
+    """Seconds of each bound, which overlap, and of the launches and of transposing X and Y, which do not."""
 
     memory_seconds: float
     l2_seconds: float
     shared_seconds: float
     operations_seconds: float
     launch_seconds: float
+    turning_seconds: float = 0.0
 
     @property
     def bound(self) -> str:
@@ -76,8 +79,8 @@ class CudaCost:
 
     @property
     def total_seconds(self) -> float:
-        """The largest bound and the launches."""
-        return max(self._bounds()) + self.launch_seconds
+        """The largest bound, the launches and transposing."""
+        return max(self._bounds()) + self.launch_seconds + self.turning_seconds
 
     @property
     def rank(self) -> Tuple[float, float]:
@@ -103,7 +106,14 @@ def cost_of(count: CudaCount, gpu: GpuProfile) -> CudaCost:
         shared_seconds=rounds * shared_bytes / gpu.shared_bytes_per_second,
         operations_seconds=rounds * count.balance * operations_seconds,
         launch_seconds=count.launches * gpu["launch_seconds"],
+        turning_seconds=count.turned_bytes / gpu["memory_bytes_per_second"],
     )
+
+
+def with_turning(count: CudaCount, shape: Tuple[int, int], n: int, dtype: str) -> CudaCount:
+    """The count with X (n, k) transposed before, and Y transposed to (n, m) after the product: each read and written."""
+    turned = 2.0 * (shape[0] + shape[1]) * n * element_bytes(dtype)
+    return replace(count, turned_bytes=turned, launches=count.launches + 2)
 
 
 def dense_seconds(shape: Tuple[int, int], n: int, dtype: str, gpu: GpuProfile) -> float:

@@ -16,6 +16,7 @@ from .cuda_cost import (
     operand_bytes,
     row_count,
     vector_count,
+    with_turning,
 )
 from .cuda_decode import DECODE_COLUMNS, decode_columns, decode_stream
 from .cuda_decode_vectors import decode_steps
@@ -36,9 +37,9 @@ _SCHEMA = "popsparse.cuda-plan/2"
 class CudaPlan:
     """How Y (m, n) = W (m, k) X (k, n) runs on a GPU; for every pattern of so many blocks, its counts for one.
 
-    shape: (m, k), of the transpose if transposed; kernel: one of KERNELS; tile: of Y, None for kernels that keep none
-    in registers; machine: the family of GPUs; gpu: whose rates the cost is made with; dense_seconds: of the dense
-    product there, predicted.
+    shape: (m, k), of the transpose if transposed; by_rows: X is (n, k) and Y (n, m), as PyTorch has them; kernel: one
+    of KERNELS; tile: of Y, None for kernels that keep none in registers; machine: the family of GPUs; gpu: whose rates
+    the cost is made with; dense_seconds: of the dense product there, predicted.
     """
 
     shape: Tuple[int, int]
@@ -47,6 +48,7 @@ class CudaPlan:
     n: int
     dtype: str
     transposed: bool
+    by_rows: bool
     kernel: str
     tile: Optional[Tile]
     machine: CudaMachine
@@ -99,6 +101,7 @@ class CudaPlan:
                 f"  HBM {_mega(count.memory_bytes)} MB {_us(cost.memory_seconds)} us, L2 {_mega(count.l2_bytes)} MB "
                 f"{_us(cost.l2_seconds)} us, shared {_mega(count.shared_bytes)} MB {_us(cost.shared_seconds)} us, "
                 f"{count.flops / 1e9:,.1f} GFLOP {_us(cost.operations_seconds)} us",
+                *self._turning_lines(),
                 f"  predicted: {_us(cost.total_seconds)} us, bound by {cost.bound}, {self.tflops:.1f} TFLOP/s of "
                 f"nonzeros, {verdict}",
             ]
@@ -113,6 +116,14 @@ class CudaPlan:
             f"  tile: {tile.rows} rows x {tile.columns} columns of Y, {order}, cluster of {tile.cluster}; "
             f"{count.blocks:,} blocks of threads, heaviest warp {count.balance:.2f} of the mean; "
             f"{count.slabs_copied:,} of {count.slabs:,} slabs of X copied"
+        ]
+
+    def _turning_lines(self) -> List[str]:
+        if not self.count.turned_bytes:
+            return []
+        return [
+            f"  X (n, k) and Y (n, m) are transposed: {_mega(self.count.turned_bytes)} MB more through HBM, "
+            f"{_us(self.cost.turning_seconds)} us, and two launches"
         ]
 
     def to_json(self) -> str:
@@ -138,6 +149,7 @@ def plan_cuda(
     *,
     dtype: str = "bfloat16",
     transposed: bool = False,
+    by_rows: bool = False,
     machine: Optional[CudaMachine] = None,
     gpu: Optional[GpuProfile] = None,
     kernel: Optional[str] = None,
@@ -145,8 +157,9 @@ def plan_cuda(
 ) -> CudaPlan:
     """The plan of W x, or of W's transpose times x, with n columns: the kernel and tile of the least predicted time.
 
-    machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default; kernel, tile: only
-    this one. Raises DTypeError, ShapeError, PlanError (a kernel or tile that does not take this product).
+    by_rows: X comes as (n, k) and Y is wanted as (n, m), PyTorch's orientation, for which two kernels that transpose
+    are counted; machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default; kernel, tile:
+    only this one. Raises DTypeError, ShapeError, PlanError (a kernel or tile that does not take this product).
     """
     if dtype not in GPU_DTYPES:
         raise DTypeError(f"dtype {dtype} has no cuda kernel: expected one of {', '.join(GPU_DTYPES)}", dtype=dtype)
@@ -174,6 +187,7 @@ def plan_cuda(
         n=n,
         dtype=dtype,
         transposed=transposed,
+        by_rows=by_rows,
         kernel=best,
         tile=tile,
         machine=family,

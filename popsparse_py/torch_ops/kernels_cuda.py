@@ -93,7 +93,7 @@ class CudaProducts:
         key = (transposed, about, dtype)
         if key not in self._plans:
             machine = self.device.machine
-            plan = plan_cuda(self.pattern, about, dtype=dtype, transposed=transposed, machine=machine)
+            plan = plan_cuda(self.pattern, about, dtype=dtype, transposed=transposed, by_rows=True, machine=machine)
             self._plans[key] = plan
             if plan.dense_is_faster:
                 warnings.warn(f"a dense copy of W is used: {plan.explain()}", DenseIsFasterWarning, stacklevel=2)

@@ -132,6 +132,16 @@ def test_the_largest_bound_is_the_time() -> None:
     assert dense_seconds((4096, 4096), 4096, "bfloat16", gpu) == pytest.approx(174e-6 + 2.5e-6, rel=0.01)
 
 
+def test_transposing_x_and_y_takes_time() -> None:
+    pattern, gpu = BlockPattern.random((4096, 2048), density=Fraction(1, 16), block_size=8), load_gpu_profile()
+    plain, turned = plan_cuda(pattern, 4096), plan_cuda(pattern, 4096, by_rows=True)
+    assert turned.count.turned_bytes == 2 * 2 * (4096 + 2048) * 4096
+    more = turned.count.turned_bytes / gpu["memory_bytes_per_second"] + 2 * gpu["launch_seconds"]
+    assert turned.cost.total_seconds == pytest.approx(plain.cost.total_seconds + more)
+    assert turned.dense_seconds == plain.dense_seconds  # takes them as they are
+    assert "X (n, k) and Y (n, m) are transposed: 100.7 MB more through HBM" in turned.explain()
+
+
 def test_auto_knows_where_dense_is_faster() -> None:
     dense = plan_cuda(BlockPattern.random((1024, 1024), density=0.5, block_size=1), 1024)
     sparse = plan_cuda(BlockPattern.random((4096, 4096), density=Fraction(1, 32), block_size=32), 4096)
