@@ -111,7 +111,7 @@ def cost_of(count: CudaCount, gpu: GpuProfile) -> CudaCost:
 
 
 def with_turning(count: CudaCount, shape: Tuple[int, int], n: int, dtype: str) -> CudaCount:
-    """The count with X (n, k) transposed before, and Y transposed to (n, m) after the product: each read and written."""
+    """The count with X (n, k) transposed before and Y to (n, m) after the product: each is read and written."""
     turned = 2.0 * (shape[0] + shape[1]) * n * element_bytes(dtype)
     return replace(count, turned_bytes=turned, launches=count.launches + 2)
 

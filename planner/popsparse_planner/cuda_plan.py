@@ -175,7 +175,11 @@ def plan_cuda(
             f"{', '.join(names)}"
         )
     product = _Product(pattern, shape, n, dtype, transposed, family, profile, tile)
-    found = [(name, *pair) for name in (names if kernel is None else [kernel]) for pair in product.counts(name)]
+    found = [
+        (name, choice, with_turning(made, shape, n, dtype) if by_rows else made)
+        for name in (names if kernel is None else [kernel])
+        for choice, made in product.counts(name)
+    ]
     if not found:
         raise PlanError(f"no kernel of {', '.join(names)} takes {tile} for {shape[0]:,} rows of Y")
     best, tile, count = min(found, key=lambda choice: cost_of(choice[2], profile).rank)
