@@ -211,9 +211,9 @@ void Device::encodeMap(Product &product, const Boxes &boxes) {
 void Device::launch(std::uint64_t function, const Grid &grid, const Product &product, const Boxes &boxes,
                     const std::vector<std::uint64_t> &rest, std::uint64_t stream) {
   makeCurrent();
-  constexpr std::size_t kMostWords = 16;
+  constexpr std::size_t kMostWords = 48;
   if (rest.size() > kMostWords) {
-    throw std::invalid_argument("a kernel has at most 16 words of arguments behind its product");
+    throw std::invalid_argument("a kernel has at most 48 words of arguments behind its product");
   }
   struct Arguments {
     Product product;

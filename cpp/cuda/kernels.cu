@@ -2,6 +2,7 @@
 #include "kernels_blocks.cu"
 #include "kernels_decode.cu"
 #include "kernels_elements.cu"
+#include "kernels_encode.cu"
 #include "kernels_rows.cu"
 #include "kernels_small.cu"
 #include "kernels_vectors.cu"

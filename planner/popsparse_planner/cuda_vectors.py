@@ -124,14 +124,19 @@ def gathered(pattern: BlockPattern, span: int, *, transposed: bool = False) -> D
     """
     if pattern.nnz_blocks * pattern.block_size**2 >= 1 << 31:
         raise PlanError(f"W has {pattern.nnz:,} stored values: the gathered kernel numbers fewer than {1 << 31:,}")
-    pieces = inside(pieces_of(pattern, vector_side(pattern.block_size), transposed=transposed))
-    pairs = _gathered(pieces, _neighbours(pieces))
+    pairs = neighbours(pattern, transposed=transposed)
     together = pairs, cut(pairs, pairs.slab, span)
     if pairs.classes == 1:
         return {True: together, False: together}
-    pairs = _gathered(pieces, _evened(pieces))
+    pairs = _gathered(pairs.pieces, _evened(pairs.pieces))
     evened = pairs, cut(pairs, pairs.slab, span)
     return {True: together, False: min(together, evened, key=lambda made: len(made[1].group))}
+
+
+def neighbours(pattern: BlockPattern, *, transposed: bool = False) -> Gathered:
+    """The pairs of a pattern with rows in groups as they follow one another."""
+    pieces = inside(pieces_of(pattern, vector_side(pattern.block_size), transposed=transposed))
+    return _gathered(pieces, _neighbours(pieces))
 
 
 def vector_side(block_size: int) -> int:

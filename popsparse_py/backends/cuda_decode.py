@@ -51,7 +51,7 @@ def start_decode(product: Loaded, pattern: BlockPattern) -> Enqueue:
     blocks = decode_blocks(lists.ranges, lists.block_rows, multiprocessors)
     grid = (blocks, lists.ranges, DECODE_THREADS, range_bytes(lists.range_rows, columns))
     after = [lists.pitch, lists.block_rows, lists.ranges, lists.range_rows]
-    return _enqueue(product, (f"decode{columns}", columns), grid, product.put(lists.arrays), after)
+    return start_ranges(product, (f"decode{columns}", columns), grid, product.put(lists.arrays), after)
 
 
 def start_decode_vectors(product: Loaded, pattern: BlockPattern) -> Enqueue:
@@ -64,10 +64,10 @@ def start_decode_vectors(product: Loaded, pattern: BlockPattern) -> Enqueue:
     product.pack(lists.sources)
     grid = (blocks, cut.ranges, THREADS, range_bytes(cut.range_rows, columns))
     name = f"decode_vectors{columns}_by{cut.pieces.side}"
-    return _enqueue(product, (name, columns), grid, product.put(lists.arrays), [cut.range_rows])
+    return start_ranges(product, (name, columns), grid, product.put(lists.arrays), [cut.range_rows])
 
 
-def _enqueue(
+def start_ranges(
     product: Loaded,
     kernel: Tuple[str, int],  # and its columns
     grid: Tuple[int, int, int, int],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from importlib import import_module
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
+from popsparse_planner.cuda_dynamic_plan import CudaDynamicPlan
 from popsparse_planner.cuda_plan import CudaPlan
 from popsparse_planner.errors import PlanError
 from popsparse_planner.pattern import BlockPattern
@@ -19,7 +20,7 @@ class DenseIsFasterWarning(UserWarning):
     """A sparse product is computed with a dense copy of W, as that is predicted to take less time."""
 
 
-def warn_of_dense(plan: CudaPlan, stacklevel: int = 2) -> None:
+def warn_of_dense(plan: Union[CudaPlan, CudaDynamicPlan], stacklevel: int = 2) -> None:
     """Say that a dense copy takes the place of the plan's kernel, and why."""
     text = f"a dense copy of W is used: {plan.explain()}"
     warnings.warn(text, DenseIsFasterWarning, stacklevel=stacklevel + 1)

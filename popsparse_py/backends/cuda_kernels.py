@@ -21,6 +21,7 @@ _SOURCES = {
     "elements": "kernels_elements.cu",
     "decode": "kernels_decode.cu",
     "reduce": "kernels_decode.cu",
+    "encode": "kernels_encode.cu",
 }
 _LIBRARIES = ("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so")
 _DEVICE_HEADER = "popsparse_device.cuh"

@@ -28,6 +28,7 @@ class CudaProduct:
 
     def __init__(self, device: CudaDevice, plan: CudaPlan, pattern: BlockPattern) -> None:
         self.device, self.plan = device, plan
+        self.fault = 0  # address of the word that an encoder writes
         self.values = 0  # address of those that the kernel reads
         self._packed: Optional[DeviceArray] = None
         start = {
@@ -91,9 +92,13 @@ class CudaProduct:
     def _start_rows(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         lists = row_stream(pattern, self._tile, transposed=self.plan.transposed)
         rest = [*self.put(lists.arrays), lists.pitch, *self._put_lists(lists.lists)]
-        wide = "_wide" if lists.tile.columns > SLAB_COLUMNS else ""
-        kernel = f"rows{lists.tile.side}{wide}" if self.plan.kernel == "rows" else self.plan.kernel
-        return self._ring(self._name(kernel), lists.groups, rest)
+        return self._ring(self._rows_name, lists.groups, rest)
+
+    @property
+    def _rows_name(self) -> str:
+        """The row kernel of the plan's tile, or that for warpgroups."""
+        wide = "_wide" if self._tile.columns > SLAB_COLUMNS else ""
+        return self._name(f"rows{self._tile.side}{wide}" if self.plan.kernel == "rows" else self.plan.kernel)
 
     def _start_vectors(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         lists = vector_stream(pattern, self._tile, self.device.machine, transposed=self.plan.transposed)
@@ -117,12 +122,14 @@ class CudaProduct:
     def _start_elements(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         side = element_side(pattern.block_size, self.plan.dtype)
         lists = element_stream(pattern, side, transposed=self.plan.transposed)
-        kernel = f"elements{lists.side}"
-        name = self._name(kernel) if lists.side > 1 else f"{kernel}_{self.plan.dtype}"
-        rest = [*self.put(lists.arrays), lists.pitch, len(lists.rows)]
+        return self._elements(lists.side, [*self.put(lists.arrays), lists.pitch, len(lists.rows)])
+
+    def _elements(self, side: int, rest: List[int]) -> Callable[[Operands, int, Scratch], None]:
+        """By pieces of side x side; rest ends in the number of block rows."""
+        name = self._name(f"elements{side}") if side > 1 else f"elements1_{self.plan.dtype}"
 
         def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
-            grid = (-(-operands.n // ELEMENTS_COLUMNS), -(-len(lists.rows) // ELEMENTS_WARPS), ELEMENTS_THREADS, 0)
+            grid = (-(-operands.n // ELEMENTS_COLUMNS), -(-rest[-1] // ELEMENTS_WARPS), ELEMENTS_THREADS, 0)
             self.device.launch(name, grid, operands.product(self.values, self.plan.shape), rest, stream=stream)
 
         return enqueue

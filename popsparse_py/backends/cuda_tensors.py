@@ -50,7 +50,7 @@ def multiply(product: CudaProduct, x: Any, bias: Any = None, activation: str = "
         return int(scratch[-1].data_ptr())
 
     pointer = 0 if shift is None else int(shift.data_ptr())
-    operands = Operands(held.data_ptr(), pitch, y.data_ptr(), n, n, pointer, activation)
+    operands = Operands(held.data_ptr(), pitch, y.data_ptr(), n, n, pointer, activation, product.fault)
     product.enqueue(operands, current_stream(x), allocate)
     return y
 

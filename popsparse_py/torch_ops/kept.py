@@ -157,7 +157,7 @@ def kept_pattern(
 
     Raises PatternError if they are not the coordinates of distinct blocks of `shape`, by row, then column.
     """
-    stamp = _stamp(row, col, nnz)
+    stamp = stamp_of(row, col, nnz)
     entry = _entries.get(id(col))
     if entry is not None:
         if entry.col() is not col:
@@ -173,7 +173,7 @@ def kept_pattern(
     return kept
 
 
-def _stamp(row: Tensor, col: Tensor, nnz: Optional[Tensor]) -> Any:
+def stamp_of(row: Tensor, col: Tensor, nnz: Optional[Tensor]) -> Any:
     """What changes when one of the tensors is written or gets other memory; None where torch does not count that."""
     try:
         places = (row.data_ptr(), row._version, col.data_ptr(), col._version)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 import weakref
 from typing import Any, Dict, Optional, Tuple
 
@@ -15,18 +14,15 @@ from popsparse_planner.cuda_tiles import Tile
 from popsparse_planner.errors import DTypeError, ShapeError
 from popsparse_planner.pattern import BlockPattern
 
+from ..backends.cuda_dense import DenseIsFasterWarning, dense_of, warn_of_dense
 from ..backends.cuda_device import CudaDevice
 from ..backends.cuda_product import CudaProduct, CudaSampler
 from ..backends.cuda_tensors import current_stream, device_of, multiply
 from ..backends.cuda_tensors import sampled as sample
-from . import composite
+from . import composite, dynamic_cuda
 from .kept import kept_pattern
 
-_NARROWEST = 16  # columns; products with fewer share a plan
-
-
-class DenseIsFasterWarning(UserWarning):
-    """A sparse product is computed with a dense copy of W, as that is predicted to take less time."""
+__all__ = ["DenseIsFasterWarning", "linear", "linear_transposed", "sampled"]
 
 
 def linear(
@@ -89,14 +85,14 @@ class CudaProducts:
 
     def plan(self, n: int, dtype: str, *, transposed: bool) -> CudaPlan:
         """The plan of W x, or of its transpose times x, for about n columns."""
-        about = max(_NARROWEST, 1 << (n - 1).bit_length())
+        about = max(dynamic_cuda.NARROWEST, 1 << (n - 1).bit_length())
         key = (transposed, about, dtype)
         if key not in self._plans:
             machine = self.device.machine
             plan = plan_cuda(self.pattern, about, dtype=dtype, transposed=transposed, by_rows=True, machine=machine)
             self._plans[key] = plan
             if plan.dense_is_faster:
-                warnings.warn(f"a dense copy of W is used: {plan.explain()}", DenseIsFasterWarning, stacklevel=2)
+                warn_of_dense(plan, stacklevel=2)
         return self._plans[key]
 
     def sampler(self, dtype: str) -> CudaSampler:
@@ -131,14 +127,7 @@ class CudaProducts:
         """W as a dense matrix, kept until the values change."""
         self._forget_trained(values)
         if not _is_of(self._dense[0], values):
-            b, (mb, kb), (m, k) = self.pattern.block_size, self.pattern.block_grid, self.pattern.shape
-            grid = values.new_zeros((mb, kb, b, b))
-            rows, cols = (
-                torch.from_numpy(i).long().to(values.device)
-                for i in (self.pattern.rows.copy(), self.pattern.cols.copy())
-            )
-            grid[rows, cols] = values.detach()[: self.pattern.nnz_blocks]
-            self._dense = (_stamp(values), grid.permute(0, 2, 1, 3).reshape(mb * b, kb * b)[:m, :k].contiguous())
+            self._dense = (_stamp(values), dense_of(self.pattern, values))
         found: Tensor = self._dense[1]
         return found
 
@@ -175,6 +164,9 @@ def _product(
     row, col, nnz = places
     if values.dim() != 3 or values.shape[1] != values.shape[2] or values.shape[0] != len(col):
         raise ShapeError(f"values have shape {tuple(values.shape)}: expected ({len(col)}, b, b), a block for each slot")
+    if nnz is not None:
+        at = dynamic_cuda.Indices(row, col, nnz)
+        return dynamic_cuda.product(device_of(x), x, values, bias, at, shape, transposed=transposed)
     kept = kept_pattern(row, col, nnz, shape, values.shape[1])
     out = shape[1 if transposed else 0]
     if x.dtype == torch.float64:

@@ -1,6 +1,7 @@
 """Tests of target "cuda": what needs no GPU."""
 
 import shutil
+from typing import Any, Iterator
 
 import pytest
 
@@ -16,3 +17,13 @@ def emulated() -> Emulated:
     if compiler is None:
         pytest.skip("no C++ compiler for the emulated GPU")
     return Emulated(compile_emulator(compiler, build_folder()))
+
+
+@pytest.fixture(params=["Hopper", "Ampere"])
+def on_device(request: pytest.FixtureRequest, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An emulated device that this process's tensors are taken to lie on."""
+    device = emulated.device(request.param, seed=3)
+    monkeypatch.setattr("popsparse_py.torch_ops.kernels_cuda.device_of", lambda tensor: device)
+    emulated.trust(True)
+    yield device
+    emulated.trust(False)

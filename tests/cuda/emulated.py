@@ -71,7 +71,7 @@ class Emulated:
         self.path = str(library)
         self._handle = ctypes.CDLL(self.path)
         self._handle.emulatorError.restype = ctypes.c_char_p
-        self._handle.emulatorLaunches.restype = ctypes.c_long
+        self._handle.emulatorLaunches.restype = self._handle.emulatorTransfers.restype = ctypes.c_long
 
     def device(self, machine: str, seed: int = 0, num_bytes: int = DEVICE_BYTES) -> CudaDevice:
         """A device of that family; seed 0: threads in order, copies at once; else both as chance has it."""
@@ -96,3 +96,8 @@ class Emulated:
     def launches(self) -> int:
         """Kernels started since the device was made."""
         return int(self._handle.emulatorLaunches())
+
+    @property
+    def transfers(self) -> int:
+        """Copies between host and device, and times that the host waited for the device, since the library is open."""
+        return int(self._handle.emulatorTransfers())

@@ -1,5 +1,6 @@
 """Operands of the CUDA tests, and the bound on errors that follows from the roundings made."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Tuple
 
 import numpy as np
@@ -60,3 +61,60 @@ def assert_product(y: Any, w: np.ndarray, x: Any, dtype: str, bias: Any = 0.0) -
     share = np.where(np.isfinite(found), np.abs(found - wanted) / bound, np.inf)
     worst = np.unravel_index(int(np.argmax(share)), share.shape)
     assert share[worst] <= 1, f"y{worst} = {found[worst]}, expected {wanted[worst]}: {share[worst]:.3g} times the bound"
+
+
+@dataclass
+class DynamicOperands:
+    """Tensors of a product whose pattern may change: what lies in slots behind nnz is no block and no number."""
+
+    shape: Tuple[int, int]
+    values: Any
+    row: Any
+    col: Any
+    nnz: Any
+    x: Any  # (n, k)
+    dy: Any  # (n, m)
+
+    @property
+    def places(self) -> Tuple[Any, Any, Any]:
+        """As the operators take them."""
+        return self.row, self.col, self.nnz
+
+    def dense(self) -> np.ndarray:
+        """W as the tensors are now."""
+        (m, k), b, used = self.shape, self.values.shape[1], int(self.nnz)
+        grid = np.zeros((-(-m // b), -(-k // b), b, b))
+        grid[self.row[:used].numpy(), self.col[:used].numpy()] = self.values[:used].double().numpy()
+        return grid.transpose(0, 2, 1, 3).reshape(grid.shape[0] * b, grid.shape[1] * b)[:m, :k]
+
+    def change(self, density: float, seed: int) -> None:
+        """Another pattern and other values, in place, blocks in random order."""
+        import torch
+
+        pattern = BlockPattern.random(self.shape, density=density, block_size=self.values.shape[1], seed=seed)
+        used = pattern.nnz_blocks
+        order = np.random.default_rng(seed).permutation(used)
+        self.nnz.fill_(used)
+        self.values.normal_()[used:] = np.nan
+        for tensor, places in ((self.row, pattern.rows), (self.col, pattern.cols)):
+            tensor.fill_(1 << 30)[:used] = torch.from_numpy(places[order].astype(np.int32))
+
+
+def dynamic_operands(
+    b: int, dtype: str, n: int, spare: int, shape: Tuple[int, int] = (192, 288), density: float = 0.06
+) -> DynamicOperands:
+    """Random blocks with `spare` slots more."""
+    import torch
+
+    torch.manual_seed(b)
+    kind = getattr(torch, dtype)
+    pattern = BlockPattern.random(shape, density=density, block_size=b, seed=1)
+    slots = pattern.nnz_blocks + spare
+    values = torch.randn(slots, b, b).to(kind)
+    values[pattern.nnz_blocks :] = np.nan
+    row, col = (torch.full((slots,), -1, dtype=torch.int32) for _ in range(2))
+    for tensor, places in ((row, pattern.rows), (col, pattern.cols)):
+        tensor[: pattern.nnz_blocks] = torch.from_numpy(places.copy())
+    nnz = torch.tensor(pattern.nnz_blocks, dtype=torch.int32)
+    x, dy = (torch.randn(n, features).to(kind) for features in shape[::-1])
+    return DynamicOperands(shape, values, row, col, nnz, x, dy)

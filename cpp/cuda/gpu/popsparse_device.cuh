@@ -308,6 +308,41 @@ template <class T> POPSPARSE_DEVICE T loadConstant(const T *from) {
   return __ldg(from);
 }
 
+// --- memory that kernels write and read again
+
+template <class T> POPSPARSE_DEVICE T loadWritten(const T *from) {
+  return *from;
+}
+
+template <class T> POPSPARSE_DEVICE void store(T *to, T value) {
+  *to = value;
+}
+
+// Sets bits in one step; what was there before.
+POPSPARSE_DEVICE uint32_t orInto(uint32_t *at, uint32_t bits) {
+  return atomicOr(at, bits);
+}
+
+// --- bits, and sums over a warp: all its lanes must call the same
+
+POPSPARSE_DEVICE uint32_t populationCount(uint32_t bits) {
+  return static_cast<uint32_t>(__popc(bits));
+}
+
+POPSPARSE_DEVICE uint32_t sumOfLanes(uint32_t value) {
+  return __reduce_add_sync(0xffffffff, value);
+}
+
+POPSPARSE_DEVICE uint32_t sumOfLanesBefore(uint32_t value) {
+  uint32_t sum = value;
+#pragma unroll
+  for (unsigned distance = 1; distance < 32; distance *= 2) {
+    const uint32_t earlier = __shfl_up_sync(0xffffffff, sum, distance);
+    sum += threadIdx.x % 32 >= distance ? earlier : 0;
+  }
+  return sum - value;
+}
+
 } // namespace popsparse_py::cuda
 
 #endif

@@ -23,7 +23,7 @@ struct State {
   int major = 9, minor = 0;
   uint32_t seed = 0;
   bool trusting = false;
-  long launches = 0;
+  long launches = 0, transfers = 0;
   std::string error;
 };
 
@@ -81,6 +81,10 @@ const char *emulatorError() {
 }
 long emulatorLaunches() {
   return state.launches;
+}
+// Copies from and to the host, and times that it waited.
+long emulatorTransfers() {
+  return state.transfers;
 }
 
 int cuInit(unsigned) {
@@ -159,10 +163,12 @@ int cuMemFree_v2(uint64_t pointer) {
   return held ? kSuccess : kLaunchFailed;
 }
 int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, std::size_t bytes, void *) {
+  ++state.transfers;
   std::memcpy(reinterpret_cast<void *>(to), from, bytes);
   return kSuccess;
 }
 int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, std::size_t bytes, void *) {
+  ++state.transfers;
   std::memcpy(to, reinterpret_cast<const void *>(from), bytes);
   return kSuccess;
 }
@@ -174,6 +180,7 @@ int cuMemcpy2DAsync_v2(const Copy2d *copy, void *) {
   return kSuccess;
 }
 int cuStreamSynchronize(void *) {
+  ++state.transfers;
   for (const auto &[begin, bytes] : state.allocations) {
     if (!guardsHold(begin, bytes)) {
       state.error = "memory beyond an allocation was written";

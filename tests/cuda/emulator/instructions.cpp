@@ -287,6 +287,22 @@ uint32_t transposeMatrix(uint32_t row) {
   return mine[1];
 }
 
+uint32_t sumOfLanes(uint32_t value, bool before) {
+  uint32_t mine = value;
+  meet(before ? "sum of lanes before" : "sum of lanes", &mine, [before](void **lanes) {
+    uint32_t sum = 0;
+    for (int t = 0; t < 32; ++t) {
+      const uint32_t own = *static_cast<uint32_t *>(lanes[t]);
+      *static_cast<uint32_t *>(lanes[t]) = sum;
+      sum += own;
+    }
+    for (int t = 0; !before && t < 32; ++t) {
+      *static_cast<uint32_t *>(lanes[t]) = sum;
+    }
+  });
+  return mine;
+}
+
 void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, float (*widen)(uint16_t)) {
   Multiply mine{c, a, {b0, b1}, widen};
   meet("mma", &mine, multiplyTogether);

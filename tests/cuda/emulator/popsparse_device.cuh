@@ -174,6 +174,29 @@ template <class T> inline T loadConstant(const T *from) {
   return emulator::checkedLoad(from);
 }
 
+template <class T> inline T loadWritten(const T *from) {
+  return emulator::checkedLoad(from);
+}
+template <class T> inline void store(T *to, T value) {
+  emulator::checkGlobal(to, sizeof(T), alignof(T));
+  *to = value;
+}
+inline uint32_t orInto(uint32_t *at, uint32_t bits) {
+  const uint32_t before = loadWritten(at);
+  *at = before | bits;
+  return before;
+}
+
+inline uint32_t populationCount(uint32_t bits) {
+  return static_cast<uint32_t>(__builtin_popcount(bits));
+}
+inline uint32_t sumOfLanes(uint32_t value) {
+  return emulator::sumOfLanes(value, false);
+}
+inline uint32_t sumOfLanesBefore(uint32_t value) {
+  return emulator::sumOfLanes(value, true);
+}
+
 } // namespace popsparse_py::cuda
 
 using std::erff;

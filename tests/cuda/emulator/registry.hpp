@@ -54,6 +54,9 @@ void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, f
 // A product of a warpgroup; x: descriptor of 16 rows of 256 columns in shared memory.
 void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x, float (*widen)(uint16_t));
 
+// The sum of the warp's values, or of those of lower lanes.
+uint32_t sumOfLanes(uint32_t value, bool before);
+
 // Fails unless [at, at + bytes) lies in one allocation of the emulated driver.
 void checkGlobal(const void *at, std::size_t bytes, std::size_t alignment);
 

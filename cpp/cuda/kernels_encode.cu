@@ -1,0 +1,12 @@
+// The kernels of encode_streams.cuh and encode_vectors.cuh that are shipped.
+#include "encode_streams.cuh"
+#include "encode_vectors.cuh"
+#include "kernel.cuh"
+
+namespace popsparse_py::cuda {
+
+POPSPARSE_KERNEL(encode_stream, kEncodeThreads, EncodeStreamArguments, encodeStream)
+POPSPARSE_KERNEL(encode_vectors, kEncodeThreads, EncodeVectorsArguments, encodeVectors)
+POPSPARSE_KERNEL(encode_pack_values, kEncodeThreads, PackArguments, packValues)
+
+} // namespace popsparse_py::cuda

@@ -1,0 +1,272 @@
+"""Work lists of patterns that are encoded on the GPU: their sizes, from the shape, block size and capacity alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, NamedTuple, Tuple
+
+import numpy as np
+
+from .cuda_decode import SIDE as DECODE_SIDE
+from .cuda_decode import decode_columns, ranges_of
+from .cuda_machine import VECTOR_ROWS, CudaMachine
+from .cuda_streams import OFFSET_UNIT, element_side
+from .cuda_tiles import Tile
+from .cuda_vectors import STEP_VALUES, vector_side
+from .errors import PlanError
+
+ENCODE_THREADS, ENCODE_SHARED_BYTES = 512, 64
+WORD_BITS = 32
+CLEAR, MARK, COUNT, DEAL, BEGINS, SCATTER, PHASES = range(7)  # EncodePhase in cpp/cuda/encode.cuh
+MOST_RANKED = 8192  # rows dealt together; more are dealt in their order, as ranks cost the square
+_AT_ONCE = 1 << 18  # comparisons that one block of threads makes in about 5 us
+
+
+class Frame(NamedTuple):
+    """What is known of a pattern that is on the device: shape: rows of Y and of X; slots: most blocks it may have."""
+
+    shape: Tuple[int, int]
+    block_size: int
+    slots: int
+    transposed: bool = False
+
+    @property
+    def block_grid(self) -> Tuple[int, int]:
+        """Blocks along Y and along X."""
+        return -(-self.shape[0] // self.block_size), -(-self.shape[1] // self.block_size)
+
+
+@dataclass(frozen=True)
+class UnitGrid:
+    """The grid of units that blocks cover (PatternArguments in cpp/cuda/encode_arguments.cuh).
+
+    height, width: of a unit, in rows of Y and of X; classes: columns of units equal modulo this stand together.
+    """
+
+    frame: Frame
+    height: int
+    width: int
+    classes: int = 1
+
+    @property
+    def rows(self) -> int:
+        """Rows of units."""
+        return -(-self.frame.shape[0] // self.height)
+
+    @property
+    def columns(self) -> int:
+        """Columns of units."""
+        return -(-self.frame.shape[1] // self.width)
+
+    @property
+    def of_class(self) -> int:
+        """Columns of a class, at most."""
+        return -(-self.columns // self.classes)
+
+    @property
+    def words(self) -> int:
+        """Words of bits of a row of units."""
+        return -(-self.classes * self.of_class // WORD_BITS)
+
+    @property
+    def shared(self) -> bool:
+        """Whether several blocks may cover one unit."""
+        return self.frame.block_size % self.height != 0 or self.frame.block_size % self.width != 0
+
+    @property
+    def block_words(self) -> int:
+        """Words of bits of the grid of blocks, 0 where its units tell as much."""
+        rows, columns = self.frame.block_grid
+        return rows * -(-columns // WORD_BITS) if self.shared else 0
+
+    @property
+    def pieces(self) -> int:
+        """Squares of side `width` that the blocks of all slots are."""
+        return self.frame.slots * (self.frame.block_size // self.width) ** 2
+
+
+class DealSizes(NamedTuple):
+    """How rows of units come to owners (DealArguments in cpp/cuda/encode_arguments.cuh)."""
+
+    owners: int
+    slots: int
+    share: int
+    share_owners: int
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the heaviest rows come first."""
+        return self.share <= MOST_RANKED
+
+
+class Launch(NamedTuple):
+    """Phases [first, last) by so many blocks of threads."""
+
+    first: int
+    last: int
+    blocks: int
+
+
+def encode_launches(grid: UnitGrid, dealt: DealSizes, cleared: int, multiprocessors: int) -> List[Launch]:
+    """How the phases are started: neighbouring ones by one block of threads where that is soon done.
+
+    cleared: words beside those of the grid that are cleared.
+    """
+    most = 4 * multiprocessors
+
+    def blocks(items: int) -> int:
+        return max(1, min(-(-items // ENCODE_THREADS), most))
+
+    words = grid.rows * grid.words + grid.block_words + dealt.owners * dealt.slots + cleared
+    comparisons = grid.rows * (dealt.share if dealt.ranked else 1)
+    if comparisons > _AT_ONCE or grid.rows * grid.words > 1 << 14:
+        wide = (words, grid.frame.slots, 32 * grid.rows, 32 * grid.rows, 0, grid.pieces)
+        return [Launch(phase, phase + 1, blocks(items)) for phase, items in enumerate(wide)]
+    if words <= 16 * ENCODE_THREADS and grid.frame.slots <= 8 * ENCODE_THREADS:
+        if grid.pieces <= 4 * ENCODE_THREADS:
+            return [Launch(CLEAR, PHASES, 1)]
+        return [Launch(CLEAR, SCATTER, 1), Launch(SCATTER, PHASES, blocks(grid.pieces))]
+    return [
+        Launch(CLEAR, MARK, blocks(words)),
+        Launch(MARK, COUNT, blocks(grid.frame.slots)),
+        Launch(COUNT, SCATTER, 1),
+        Launch(SCATTER, PHASES, blocks(grid.pieces)),
+    ]
+
+
+@dataclass(frozen=True)
+class StreamSizes:
+    """Lists of pieces of W's blocks (EncodeStreamArguments in cpp/cuda/encode_arguments.cuh).
+
+    ranges: parts of X's rows with lists of their own, of range_units pieces; offset_unit: elements.
+    """
+
+    grid: UnitGrid
+    dealt: DealSizes
+    ranges: int
+    range_units: int
+    offset_unit: int
+
+    @property
+    def side(self) -> int:
+        """Of a piece."""
+        return self.grid.height
+
+    @property
+    def begins(self) -> int:
+        """Entries of `begins`."""
+        return self.ranges * (self.dealt.owners + 1)
+
+    @property
+    def moved_bytes(self) -> float:
+        """Written lists, each once."""
+        return 8.0 * self.grid.pieces
+
+    def launches(self, multiprocessors: int) -> List[Launch]:
+        """Of the encoder."""
+        return encode_launches(self.grid, self.dealt, self.dealt.owners * self.dealt.slots, multiprocessors)
+
+
+@dataclass(frozen=True)
+class VectorSizes:
+    """Lists of steps of the gathered kernel (EncodeVectorsArguments in cpp/cuda/encode_arguments.cuh).
+
+    steps: the most that any pattern takes; window_rows: of X that the units of a step come from; ring_rows: rows of X
+    that the ring holds.
+    """
+
+    grid: UnitGrid
+    dealt: DealSizes
+    steps: int
+    window_rows: int
+    slab_rows: int
+    ring_rows: int
+
+    @property
+    def windows(self) -> int:
+        """Windows of X's rows."""
+        return -(-self.grid.of_class * VECTOR_ROWS // self.window_rows)
+
+    @property
+    def moved_bytes(self) -> float:
+        """Written lists and codes, and packed values that are cleared, each once."""
+        return 4.0 * self.grid.pieces + self.steps * (2.0 * STEP_VALUES + 36)
+
+    def launches(self, multiprocessors: int) -> List[Launch]:
+        """Of the encoder."""
+        cleared = self.steps * STEP_VALUES // 2 + self.dealt.owners * self.dealt.slots * VECTOR_ROWS
+        return encode_launches(self.grid, self.dealt, cleared, multiprocessors)
+
+
+def row_sizes(frame: Frame, tile: Tile) -> StreamSizes:
+    """Of the lists that cuda_streams.row_stream makes on the host, where every cluster needs every slab."""
+    grid = _pieces(frame, tile.side)
+    if frame.shape[1] >= 1 << 24:
+        raise PlanError(f"X has {frame.shape[1]:,} rows: the cuda kernels number at most {(1 << 24) - 1:,}")
+    return StreamSizes(grid, _dealt(grid, tile), 1, grid.columns, OFFSET_UNIT)
+
+
+def element_sizes(frame: Frame, dtype: str) -> StreamSizes:
+    """Of the lists that cuda_streams.element_stream makes on the host."""
+    grid = _pieces(frame, element_side(frame.block_size, dtype))
+    if frame.slots * frame.block_size**2 >= 1 << 32:
+        raise PlanError(
+            f"W has room for {frame.slots * frame.block_size**2:,} values: the cuda kernels number at most {1 << 32:,}"
+        )
+    return StreamSizes(grid, DealSizes(grid.rows, 1, grid.rows, grid.rows), 1, grid.columns, 1)
+
+
+def decode_sizes(frame: Frame, n: int, shared_bytes: int, multiprocessors: int) -> StreamSizes:
+    """Of the lists that cuda_decode.decode_stream makes on the host, for n columns; block rows stay in their order."""
+    grid = _pieces(frame, DECODE_SIDE)
+    sides = grid.columns * DECODE_SIDE, grid.rows * DECODE_SIDE
+    ranges, range_rows = ranges_of(sides, n, decode_columns(n), shared_bytes, multiprocessors)
+    return StreamSizes(grid, DealSizes(grid.rows, 1, 1, 1), ranges, range_rows // DECODE_SIDE, OFFSET_UNIT)
+
+
+def vector_sizes(frame: Frame, tile: Tile, machine: CudaMachine) -> VectorSizes:
+    """Of lists for the gathered kernel; PlanError beyond 2^31 stored values, or values with room between them."""
+    side = vector_side(frame.block_size)
+    grid = UnitGrid(frame, VECTOR_ROWS, side, VECTOR_ROWS // side)
+    stages = machine.stages(tile.slab_bytes)
+    window_rows = window_slabs(stages) * tile.slab_rows
+    steps = most_steps(grid, window_rows)
+    if max(frame.slots * frame.block_size**2, steps * STEP_VALUES) >= 1 << 31:
+        raise PlanError(
+            f"W has room for {frame.slots * frame.block_size**2:,} values in {steps:,} steps of {STEP_VALUES}: the "
+            f"gathered kernel numbers fewer than {1 << 31:,}"
+        )
+    return VectorSizes(grid, _dealt(grid, tile), steps, window_rows, tile.slab_rows, stages * tile.slab_rows)
+
+
+def window_slabs(stages: int) -> int:
+    """Slabs of X that the rows of a step come from: those of two windows more are under way meanwhile."""
+    return max(1, stages // 3)
+
+
+def most_steps(grid: UnitGrid, window_rows: int) -> int:
+    """The most steps of all patterns that fit the slots: no two blocks share a unit, all units are of one class, and
+    as many windows as can be have an odd number of them.
+    """
+    frame, of_window = grid.frame, window_rows // VECTOR_ROWS
+    full, rest = divmod(grid.of_class, of_window)
+    of_row = full * -(-of_window // 2) + -(-rest // 2)
+    first = np.arange(frame.block_grid[0], dtype=np.int64) * frame.block_size
+    groups = int(((first + frame.block_size - 1) // VECTOR_ROWS - first // VECTOR_ROWS).max()) + 1
+    units = frame.slots * groups * -(-(frame.block_size // grid.width) // grid.classes)
+    windows = grid.rows * (full + (rest > 0))
+    return min(grid.rows * of_row, (units + min(units, windows)) // 2)
+
+
+def _dealt(grid: UnitGrid, tile: Tile) -> DealSizes:
+    """As cuda_tiles.deal."""
+    of_block = tile.owners * tile.used
+    owners = max(1, -(-grid.rows // of_block)) * tile.owners
+    return DealSizes(owners, tile.slots, *((of_block, tile.owners) if tile.together else (grid.rows, owners)))
+
+
+def _pieces(frame: Frame, side: int) -> UnitGrid:
+    grid = UnitGrid(frame, side, side)
+    if grid.pieces >= 1 << 31:
+        raise PlanError(f"W has room for {grid.pieces:,} pieces of {side} x {side}: expected fewer than {1 << 31:,}")
+    return grid
