@@ -9,7 +9,7 @@ import site
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from popsparse_planner.cuda_machine import cuda_machine
 from popsparse_planner.errors import TargetUnavailableError
@@ -71,12 +71,17 @@ def cache_folder() -> Path:
 
 def find_nvrtc() -> Optional[str]:
     """Path or name of an NVRTC library: one that a package brought, else the system's."""
+    return find_library(_LIBRARIES)
+
+
+def find_library(names: Sequence[str]) -> Optional[str]:
+    """Path or name of the first of NVIDIA's libraries of these names: that of a package, else the system's."""
     for folder in dict.fromkeys([*site.getsitepackages(), site.getusersitepackages(), *sys.path]):
-        for name in _LIBRARIES:
+        for name in names:
             for found in sorted(Path(folder).glob(f"nvidia/*/lib/{name}*")):
                 if ".alt." not in found.name:
                     return str(found)
-    for name in _LIBRARIES:
+    for name in names:
         try:
             ctypes.CDLL(name)
         except OSError:
