@@ -26,6 +26,7 @@ from . import (
     product_table,
     readme,
     readme_dynamic,
+    readme_gpu,
     result_tables,
     startup,
     static,
@@ -77,12 +78,19 @@ def measure_gpu(
     size: int = typer.Option(4096, min=128, help="Rows and columns of W, a multiple of 128."),
     columns: int = typer.Option(4096, "-n", min=1, help="Columns of X."),
 ) -> None:
-    """Correctness, ceilings, peers and times of target cuda on this machine's GPU, as JSON; many minutes."""
+    """Correctness, ceilings, peers and times of target cuda on this machine's GPU, as JSON; some 20 minutes."""
+    names = stages.split(",")
+    unknown = sorted(set(names) - set(gpu.STAGES))
+    if unknown:
+        raise typer.BadParameter(f"unknown {', '.join(unknown)}; expected some of {', '.join(gpu.STAGES)}")
     try:
-        gpu.measure(out, [word for word in gpu.STAGES if word in stages.split(",")], size, columns)
+        report = gpu.measure(out, [name for name in gpu.STAGES if name in names], size, columns)
     except TargetUnavailableError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
+    wrong = gpu.problems(report)
+    typer.echo(f"written: {out}; {'; '.join(wrong) if wrong else 'every stage ran'}")
+    raise typer.Exit(int(bool(wrong)))
 
 
 @app.command("dynamic")
@@ -149,7 +157,8 @@ def write_readme(
 ) -> None:
     """Write the tables between the README's markers: predictions, and the results that ship."""
     old = path.read_text(encoding="utf-8")
-    new = result_tables.with_tables(readme_dynamic.with_dynamic_table(readme.with_table(old)))
+    new = readme_gpu.with_gpu_table(readme_dynamic.with_dynamic_table(readme.with_table(old)))
+    new = result_tables.with_tables(new)
     if check:
         typer.echo("up to date" if new == old else f"{path} is out of date")
         raise typer.Exit(int(new != old))

@@ -8,14 +8,53 @@ from typing import Any, Dict, Iterator, List, Tuple
 import numpy as np
 
 from popsparse_planner.cuda_plan import kernels_for, plan_cuda
+from popsparse_planner.errors import TargetUnavailableError
 from popsparse_planner.pattern import BlockPattern
 
 from ..backends.cuda import CudaBackend
+from ..backends.cuda_device import CudaDevice, DeviceArray
 from ..formats import BlockSparseMatrix
 
 # Half the spacing at 1 of the results, and of the sums.
 _UNITS = {"float16": 2.0**-11, "float32": 2.0**-24}
 _SHAPE = (400, 1100)  # ragged for every block size, longer than the ring of slabs
+_GUARD_BYTES = 4096  # behind everything that is allocated
+_POISON = 0xFF  # bytes of a NaN of every type
+
+
+class PoisonedDevice(CudaDevice):
+    """A device whose fresh memory is NaN, with a guard behind each piece of it that nobody may write."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._guarded: List[DeviceArray] = []
+
+    def empty(self, num_bytes: int) -> DeviceArray:
+        """Memory full of NaN."""
+        memory = super().empty(num_bytes + _GUARD_BYTES)
+        self.native.upload(memory.pointer, np.full(num_bytes + _GUARD_BYTES, _POISON, np.uint8), 0)
+        memory.num_bytes = num_bytes
+        self._guarded.append(memory)
+        return memory
+
+    def broken_guards(self) -> int:
+        """How many pieces of memory were written behind their end since the last call; lets go of all of them."""
+        broken = 0
+        for memory in self._guarded:
+            whole = np.empty(memory.num_bytes + _GUARD_BYTES, np.uint8)
+            self.get(memory, whole)
+            broken += bool((whole[memory.num_bytes :] != _POISON).any())
+        self._guarded = []
+        return broken
+
+
+def poisoned_backend() -> CudaBackend:
+    """The first GPU, its fresh memory poisoned; TargetUnavailableError."""
+    backend = CudaBackend()
+    reason = backend.why_unavailable()
+    if reason is not None:
+        raise TargetUnavailableError(f"target 'cuda' cannot be used: {reason}")
+    return CudaBackend(device=PoisonedDevice())
 
 
 @dataclass(frozen=True)
@@ -41,11 +80,13 @@ class Checked:
 
 def check_kernels(backend: CudaBackend, sizes: Tuple[int, ...], columns: Tuple[int, ...], seed: int) -> List[Checked]:
     """Every kernel, transposed too, and the sampled products, in blocks of these sizes with so many columns."""
-    found = []
+    found, device = [], backend.device
     for b in sizes:
         for dtype in _UNITS:
             for n in columns:
                 found += list(_check(backend, b, dtype, n, seed))
+                if isinstance(device, PoisonedDevice):
+                    found.append(Checked("writes behind the end", b, dtype, n, 2.0 * device.broken_guards()))
     return found
 
 
@@ -65,9 +106,16 @@ def _check(backend: CudaBackend, b: int, dtype: str, n: int, seed: int) -> Itera
             share = _share(kernel.multiply(operand), w, operand.astype(np.float64), dtype)
             yield Checked(f"{name}{' transposed' if transposed else ''}", b, dtype, n, share)
     values = backend.sampled(pattern, dy, x)
-    whole = BlockSparseMatrix(pattern, values).to_dense()
-    mask = BlockSparseMatrix(pattern, np.ones_like(values)).to_dense() != 0
+    whole, mask = _placed(pattern, values), _placed(pattern, np.ones_like(values)) != 0
     yield Checked("sampled", b, dtype, n, _share(whole, dy.astype(np.float64), x.T.astype(np.float64), dtype, mask))
+
+
+def _placed(pattern: BlockPattern, values: np.ndarray) -> np.ndarray:
+    """values (nnz_blocks, b, b), whatever they hold, at their places in a matrix of zeros."""
+    b, (rows, columns), (m, k) = pattern.block_size, pattern.block_grid, pattern.shape
+    grid = np.zeros((rows, columns, b, b), values.dtype)
+    grid[pattern.rows, pattern.cols] = values
+    return grid.transpose(0, 2, 1, 3).reshape(rows * b, columns * b)[:m, :k]
 
 
 def _share(found: np.ndarray, w: np.ndarray, x: np.ndarray, dtype: str, mask: Any = True) -> float:

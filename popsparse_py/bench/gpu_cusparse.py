@@ -66,13 +66,15 @@ class Cusparse:
         if status:
             raise CusparseError(f"{name}: {self._library.cusparseGetErrorName(status).decode()}")
 
-    def descriptor(self, name: str, *arguments: Any) -> _P:
+    def descriptor(self, name: str, *arguments: Any) -> ctypes.c_void_p:
         """What a function that creates a descriptor makes."""
         made = _P()
         self.call(name, ctypes.byref(made), *arguments)
         return made
 
-    def product(self, name: str, descriptors: Tuple[_P, _P, _P], transposed: bool, algorithm: int, last: Any) -> None:
+    def product(
+        self, name: str, descriptors: Tuple[Any, Any, Any], transposed: bool, algorithm: int, last: Any
+    ) -> None:
         """One of the functions around C = A op(B), of descriptors of A, B and C; sums in float32."""
         a, b, c = descriptors
         one, zero = ctypes.c_float(1.0), ctypes.c_float(0.0)
@@ -118,7 +120,7 @@ class SparseMatrix:
         library, kind = self.library, _TYPES[dtype_name(x)]
         (k, n), order = x.shape, _BY_ROWS if by_rows else _BY_COLUMNS
         library.set_stream(current_stream(x))
-        made: List[_P] = []
+        made: List[ctypes.c_void_p] = []
         try:
             shape = (k, n) if by_rows else (n, k)
             made.append(library.descriptor("cusparseCreateDnMat", *shape, n, x.data_ptr(), kind, order))

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from . import gpu_cusparse
 from .products import WrongResultError
@@ -130,13 +130,15 @@ PEERS: Dict[str, Callable[[Any, int, Any], Peer]] = {
 }
 
 
-def peers_of(w: Any, block_size: int, x: Any) -> Tuple[Dict[str, Peer], Dict[str, str]]:
-    """The peers whose product of this W and x is right, and why the others are absent."""
+def peers_of(
+    w: Any, block_size: int, x: Any, only: Optional[Sequence[str]] = None
+) -> Tuple[Dict[str, Peer], Dict[str, str]]:
+    """The peers (only: these) whose product of this W and x is right, and why the others are absent."""
     found: Dict[str, Peer] = {}
     absent: Dict[str, str] = {}
-    for name, make in PEERS.items():
+    for name in PEERS if only is None else only:
         try:
-            peer = make(w, block_size, x)
+            peer = PEERS[name](w, block_size, x)
             check(peer, w, x)
             found[name] = peer
         except Exception as error:  # whatever another library raises, the rest is still measured

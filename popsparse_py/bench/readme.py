@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Sequence
 
 from popsparse_planner import BlockPattern, PopsparseError, plan_static
 from popsparse_planner.dense_fit import validate_dense
@@ -40,12 +40,16 @@ class MarkerError(PopsparseError, ValueError):
 
 def with_table(text: str) -> str:
     """`text` with a fresh table between the lines BEGIN and END; MarkerError if it lacks one of them."""
-    for marker in (BEGIN, END):
+    return between(text, BEGIN, END, [*table_lines(), "", baseline_line()])
+
+
+def between(text: str, begin: str, end: str, lines: Sequence[str]) -> str:
+    """`text` with these lines between the lines begin and end; MarkerError if it lacks one of them."""
+    for marker in (begin, end):
         if text.count(marker) != 1:
             raise MarkerError(f"expected the line {marker} once, found it {text.count(marker)} times")
-    before, rest = text.split(BEGIN)
-    lines = [BEGIN, *table_lines(), "", baseline_line(), END]
-    return before + "\n".join(lines) + rest.split(END)[1]
+    before, rest = text.split(begin)
+    return before + "\n".join([begin, *lines, end]) + rest.split(end)[1]
 
 
 def table_lines() -> List[str]:

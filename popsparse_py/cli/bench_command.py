@@ -14,29 +14,29 @@ from .requests import BenchRequest, UsageError, read_density
 
 
 def execute(request: BenchRequest) -> int:
-    """Times every shape and prints a table with the rows where we lose, or of what more threads bring; 0."""
+    """Times every shape on each target and prints tables; 0, or 1 if a product on the GPU failed."""
     places = [word.strip() for word in request.targets.split(",")]
     if not set(places) <= {"cpu", "cuda"}:
         raise UsageError(f"--targets expects cpu, cuda or both, got {request.targets!r}")
-    if "cuda" in places:
-        execute_cuda(request)
-        if "cpu" not in places:
-            return 0
+    code = execute_cuda(request) if "cuda" in places else 0
+    return max(code, execute_cpu(request)) if "cpu" in places else code
+
+
+def execute_cpu(request: BenchRequest) -> int:
+    """Times every shape and prints a table with the rows where we lose, or of what more threads bring; 0."""
     _set_threads(request.threads)
-    operands, peers, machine = (
-        import_module(f"popsparse_py.bench.{name}") for name in ("operands", "peers", "machine")
-    )
-    against = _names("--against", request.against, list(peers.PEERS))
-    shapes = list(_shapes(request, operands))
+    operands, machine = (import_module(f"popsparse_py.bench.{name}") for name in ("operands", "machine"))
+    against = against_of(request, "peers")
+    shapes = list(shapes_of(request, operands, "float32"))
     output = Output(as_json=request.as_json, quiet=request.quiet)
     before = machine.load_averages()
     if request.scaling:
         scaling, threads = import_module("popsparse_py.bench.scaling"), max(2, request.threads)
-        timed = _timed(output, shapes, lambda shape: scaling.measure_scaling(shape, threads, request.seconds))
+        timed = timed_shapes(output, shapes, lambda shape: scaling.measure_scaling(shape, threads, request.seconds))
         verdict, kind, view = scaling.verdict(timed), "scaling", scaling.table(timed)
     else:
         products = import_module("popsparse_py.bench.products")
-        timed = _timed(output, shapes, lambda s: products.compare(s, against, request.threads, request.seconds))
+        timed = timed_shapes(output, shapes, lambda s: products.compare(s, against, request.threads, request.seconds))
         verdict, kind, view = _verdict(timed), "comparisons", table(timed)
     loads = {"before": before, "after": machine.load_averages()}
     fields = {"schema": f"popsparse.bench.{'scaling' if request.scaling else 'products'}/1", "verdict": verdict}
@@ -46,7 +46,8 @@ def execute(request: BenchRequest) -> int:
     return 0
 
 
-def _timed(output: Output, shapes: List[Any], measure: Callable[[Any], Any]) -> List[Any]:
+def timed_shapes(output: Output, shapes: List[Any], measure: Callable[[Any], Any]) -> List[Any]:
+    """What `measure` finds for each shape, with a bar that says how far it is."""
     with output.bar() as progress:
         task = progress.add_task("timing", total=len(shapes))
         found = []
@@ -69,29 +70,24 @@ def _loads(averages: Sequence[float]) -> str:
     return ", ".join(f"{average:.2f}" for average in averages) or "unknown"
 
 
-def execute_cuda(request: BenchRequest) -> None:
-    """Times every shape on the GPU and prints medians; TargetUnavailableError where there is none."""
-    names = ("bench.gpu", "bench.operands", "backends.cuda")
-    gpu, operands, cuda = (import_module(f"popsparse_py.{name}") for name in names)
-    where = gpu.machine(cuda.CudaBackend())
+def execute_cuda(request: BenchRequest) -> int:
+    """Times every shape on the GPU and prints medians; 0, or 1 if ours was wrong or failed; TargetUnavailableError."""
+    modules = ("gpu", "gpu_stages", "gpu_view", "operands")
+    gpu, stages, view, operands = (import_module(f"popsparse_py.bench.{name}") for name in modules)
+    if request.product != "forward":
+        raise UsageError(f"--targets cuda times the product forward, got {request.product}")
+    against = against_of(request, "gpu_peers")
+    shapes = list(shapes_of(request, operands, "bfloat16"))
+    where = gpu.machine(import_module("popsparse_py.backends.cuda").CudaBackend())
     output = Output(as_json=request.as_json, quiet=request.quiet)
-    shapes = list(_shapes(request, operands))
-    found = [gpu.timed(one.block_size, one.density, (one.m, one.k), one.n) for one in shapes]
-    view = new_table("products of bfloat16 on the GPU; microseconds, medians")
-    for name in ("m", "k", "n", "b", "d", "ours", "planned", "dense", "best sparse peer"):
-        view.add_column(name, justify="right")
-    won = 0
-    for one in found:
-        seconds = dict(one["seconds"])
-        mine, dense = seconds.pop("popsparse"), seconds.pop("dense")
-        best = min(seconds, key=lambda name: seconds[name], default="")
-        won += mine < min([dense, *seconds.values()])
-        cells = [str(one[name]) for name in ("m", "k", "n", "block_size", "density")]
-        cells += [f"{value * 1e6:.1f}" for value in (mine, one["plan"]["planned_seconds"], dense)]
-        view.add_row(*cells, f"{best} {seconds[best] * 1e6:.1f}" if best else "")
-    verdict = f"fastest of all on {won} of {len(found)} shapes"
-    fields = {"schema": "popsparse.bench.gpu/1", "verdict": verdict, "machine": where, "timing": found}
-    output.show(verdict, fields, view)
+
+    def measure(one: Any) -> Any:
+        return stages.timed(one.block_size, one.density, (one.m, one.k), one.n, one.dtype, only=against)
+
+    found = timed_shapes(output, shapes, measure)
+    fields = {"schema": gpu.SCHEMA, "verdict": view.verdict(found), "machine": where, "timing": found}
+    output.show(fields["verdict"], fields, view.table(found))
+    return int(bool(stages.failures(found)))
 
 
 def _set_threads(threads: int) -> None:
@@ -101,7 +97,8 @@ def _set_threads(threads: int) -> None:
     os.environ.update(KMP_BLOCKTIME="0", MKL_THREADING_LAYER="INTEL")
 
 
-def _names(option: str, text: str, known: Sequence[str]) -> Sequence[str]:
+def names_of(option: str, text: str, known: Sequence[str]) -> Sequence[str]:
+    """The names typed, all that are known for none; UsageError for another."""
     names = [word.strip() for word in text.split(",") if word.strip()] or known
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -109,12 +106,22 @@ def _names(option: str, text: str, known: Sequence[str]) -> Sequence[str]:
     return names
 
 
-def _shapes(request: BenchRequest, operands: Any) -> Iterator[Any]:
-    """Every combination; sizes that are no whole number of blocks are a UsageError."""
+def against_of(request: BenchRequest, module: str) -> Sequence[str]:
+    """Those of the libraries asked for that a module times, all of its own for none; UsageError for unknown ones."""
+    own = import_module(f"popsparse_py.bench.{module}").PEERS
+    places = {"cpu": "peers", "cuda": "gpu_peers"}
+    modules = [places[word.strip()] for word in request.targets.split(",")]
+    known = [name for one in modules for name in import_module(f"popsparse_py.bench.{one}").PEERS]
+    return [name for name in names_of("--against", request.against, known) if name in own]
+
+
+def shapes_of(request: BenchRequest, operands: Any, dtype: str) -> Iterator[Any]:
+    """Every combination, dtype where none is asked for; sizes that are no whole number of blocks are a UsageError."""
     ms, ns, bs = (_sizes(*pair) for pair in (("-m", request.m), ("-n", request.n), ("-b", request.block_size)))
     ks = _sizes("-k", request.k) if request.k else [0]
     densities = [read_density(word, None) for word in request.density.split(",")]
-    forms = (_names("--product", request.product, operands.PRODUCTS), _names("--dtype", request.dtype, operands.DTYPES))
+    dtypes = names_of("--dtype", request.dtype or dtype, operands.DTYPES)
+    forms = (names_of("--product", request.product, operands.PRODUCTS), dtypes)
     for m, k, b, d, n, product, dtype in itertools.product(ms, ks, bs, densities, ns, *forms):
         if m % b or (k or m) % b:
             raise UsageError(f"m {m} and k {k or m} must be whole numbers of blocks of {b}")

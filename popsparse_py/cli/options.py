@@ -66,17 +66,21 @@ BENCH_N = typer.Option("64,256,1024", "-n", help="Columns of X, likewise.")
 BENCH_BLOCK_SIZE = typer.Option("1,4,8,16", "-b", "--block-size", help="Sides of a block, likewise.")
 BENCH_DENSITY = typer.Option("1/4,1/8,1/16,1/32,1/64", "-d", "--density", help="Stored blocks / all blocks, likewise.")
 PRODUCT = typer.Option("forward", "--product", help="forward, transposed, sampled, linear, likewise.")
-BENCH_DTYPE = typer.Option("float32", "--dtype", help="float32, float16, bfloat16, likewise.")
+BENCH_DTYPE = typer.Option(
+    "", "--dtype", help="float32, float16, bfloat16, likewise. Default: float32; on cuda bfloat16."
+)
 AGAINST = typer.Option(
     "",
     "--against",
-    help="dense, torch.csr, torch.bsr, scipy.csr, scipy.bsr, mkl.csr, mkl.bsr, sparselab, libxsmm. Default: those "
-    "installed.",
+    help="dense, torch.csr, torch.bsr, scipy.csr, scipy.bsr, mkl.csr, mkl.bsr, sparselab, libxsmm; on cuda "
+    "dense, torch_bsr, torch_bsr_tuned, torch_csr, cusparse_csr, cusparse_bsr, cusparse_blocked_ell, cusparselt, "
+    "blksprs, stk. "
+    "Default: those installed.",
 )
 SCALING = typer.Option(
     False, "--scaling", help="Time our products on one and on --threads threads in pairs, by wall clock, and no others."
 )
-BENCH_TARGETS = typer.Option("cpu", "--targets", help="cpu or cuda: where; cuda times bfloat16 against what torch has.")
+BENCH_TARGETS = typer.Option("cpu", "--targets", help="cpu, cuda, with a comma between: where.")
 BENCH_THREADS = typer.Option(1, "--threads", min=1, max=1024, help="Of every library; above 1 by wall clock.")
 BENCH_SECONDS = typer.Option(0.5, "--seconds", min=0.0, help="For each shape.")
 PRUNE_FILE = typer.Argument(..., metavar="FILE", help="Weights: .safetensors.")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from cuda.emulated import COMPILERS
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
-
 from popsparse_planner import BlockPattern, TargetUnavailableError
 from popsparse_py import BlockSparseMatrix
 from popsparse_py.bench.gpu_cusparse import FORMATS, Cusparse, CusparseError, product
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta state")
 SHAPE, B, N = (24, 40), 4, 6
@@ -66,12 +66,12 @@ def test_what_is_refused_is_named_and_given_back(path: str, fake: Any) -> None:
     (w, x), alive = operands(), fake.fakeAlive()
     fake.fakeRefuse(b"cusparseSpMM_bufferSize by rows", 10)
     fake.fakeRefuse(b"cusparseSpMM_bufferSize", 10)
-    with pytest.raises(CusparseError, match="^cusparseSpMM_bufferSize: CUSPARSE_STATUS_NOT_SUPPORTED$") as caught:
+    with pytest.raises(CusparseError, match=r"^cusparseSpMM_bufferSize: CUSPARSE_STATUS_NOT_SUPPORTED$") as caught:
         product(Cusparse(path), "bsr", w, B, x)
     del caught
     assert fake.fakeAlive() == alive
     fake.fakeRefuse(b"cusparseCreate", 3)
-    with pytest.raises(CusparseError, match="^cusparseCreate: CUSPARSE_STATUS_INVALID_VALUE$"):
+    with pytest.raises(CusparseError, match=r"^cusparseCreate: CUSPARSE_STATUS_INVALID_VALUE$"):
         Cusparse(path)
     assert fake.fakeAlive() == alive
 
