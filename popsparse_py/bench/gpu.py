@@ -39,6 +39,7 @@ STAGES: Dict[str, Callable[[int, int], Any]] = {
     "ceilings": lambda size, columns: gpu_stages.ceilings(),
     "timing": gpu_stages.timing,
     "training": lambda size, columns: gpu_stages.training(size),
+    "dynamic": lambda size, columns: gpu_stages.dynamic(size),
     "decode": lambda size, columns: gpu_stages.decode(4 * size),
     "skew": lambda size, columns: gpu_stages.skew(size),
     "float32": lambda size, columns: gpu_stages.float32(size),

@@ -7,12 +7,15 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 import numpy as np
 
+from popsparse_planner.cuda_dynamic_plan import plan_cuda_dynamic
 from popsparse_planner.cuda_plan import kernels_for, plan_cuda
 from popsparse_planner.errors import TargetUnavailableError
 from popsparse_planner.pattern import BlockPattern
 
 from ..backends.cuda import CudaBackend
 from ..backends.cuda_device import CudaDevice, DeviceArray
+from ..backends.cuda_dynamic import CudaDynamicProduct
+from ..backends.cuda_operands import Operands
 from ..formats import BlockSparseMatrix
 
 # Half the spacing at 1 of the results, and of the sums.
@@ -105,9 +108,52 @@ def _check(backend: CudaBackend, b: int, dtype: str, n: int, seed: int) -> Itera
             kernel.load(a)
             share = _share(kernel.multiply(operand), w, operand.astype(np.float64), dtype)
             yield Checked(f"{name}{' transposed' if transposed else ''}", b, dtype, n, share)
+        if not transposed:
+            yield from _check_encoded(backend.device, a, x, dense, seed)
     values = backend.sampled(pattern, dy, x)
     whole, mask = _placed(pattern, values), _placed(pattern, np.ones_like(values)) != 0
     yield Checked("sampled", b, dtype, n, _share(whole, dy.astype(np.float64), x.T.astype(np.float64), dtype, mask))
+
+
+class _Memory:
+    """Memory of a device that lives as long as this."""
+
+    def __init__(self, device: CudaDevice) -> None:
+        self.device, self._arrays = device, []  # type: CudaDevice, List[DeviceArray]
+
+    def __call__(self, num_bytes: int) -> int:
+        return self.kept(self.device.empty(num_bytes))
+
+    def kept(self, array: DeviceArray) -> int:
+        """The address of an array, which lives on."""
+        self._arrays.append(array)
+        return array.pointer
+
+
+def _check_encoded(
+    device: CudaDevice, a: BlockSparseMatrix, x: np.ndarray, w: np.ndarray, seed: int
+) -> Iterator[Checked]:
+    """Every kernel with lists that are made on the device, of blocks in an order of chance and two empty slots."""
+    pattern, dtype, n = a.pattern, a.dtype, x.shape[1]
+    b, order = pattern.block_size, np.random.default_rng(seed).permutation(pattern.nnz_blocks)
+    unused = np.full(2, -7, np.int32)
+    places = [np.append(i[order].astype(np.int32), unused) for i in (pattern.rows, pattern.cols)]
+    stored = np.append(np.asarray(a.values)[order], np.full((2, b, b), np.nan, dtype), axis=0)
+    for name in kernels_for(b, n, dtype, machine=device.machine):
+        if name == "decode_vectors":  # its lists are made on the host only
+            continue
+        plan = plan_cuda_dynamic(pattern.shape, b, len(stored), n, dtype=dtype, machine=device.machine, kernel=name)
+        memory = _Memory(device)
+        product = CudaDynamicProduct(device, plan, memory)
+        row, col, nnz = (memory.kept(device.put(i)) for i in (*places, np.array([len(order)], np.int32)))
+        product.encode((row, col, nnz), 0)
+        product.set_values(memory.kept(device.put(stored)))
+        found, pitch = np.empty((w.shape[0], n), dtype), -(-n * x.itemsize // 16) * 16 // x.itemsize
+        y = device.empty(found.nbytes)
+        operands = Operands(memory.kept(device.put_rows(x, pitch)), pitch, y.pointer, n, n, fault=product.fault)
+        product.enqueue(operands, 0, memory)
+        device.get(y, found)
+        yield Checked(f"{name} encoded", b, dtype, n, _share(found, w, x.astype(np.float64), dtype))
 
 
 def _placed(pattern: BlockPattern, values: np.ndarray) -> np.ndarray:

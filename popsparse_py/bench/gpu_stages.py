@@ -21,6 +21,7 @@ BLOCK_SIZES = (1, 4, 8, 16, 32, 64, 128)
 DENSITIES = tuple(Fraction(1, 2**i) for i in range(2, 7))
 GRID = (*((b, d) for b in BLOCK_SIZES for d in DENSITIES), (1, Fraction(1, 128)), (16, Fraction(1, 2)))
 _SIXTEENTH = Fraction(1, 16)
+DYNAMIC = (*((16, d) for d in (Fraction(7, 20), *DENSITIES)), (4, _SIXTEENTH), (64, _SIXTEENTH))
 _FEW_COLUMNS = (1, 16, 64)
 _LAYERS = 4096
 
@@ -103,6 +104,23 @@ def _trained(b: int, size: int) -> Row:
 
     calls = {"popsparse": step(sparse, sparse.values), "dense": step(dense, dense.weight)}
     return gpu_timing.race({name: (call, x) for name, call in calls.items()}).to_dict()
+
+
+def dynamic(size: int = _LAYERS) -> List[Row]:
+    """Patterns encoded on the device at every call, against the static product of the same pattern."""
+    return [_rows_of({"block_size": b, "density": str(d), "n": size}, _encoded, b, d, size) for b, d in DYNAMIC]
+
+
+def _encoded(b: int, density: Fraction, size: int) -> Row:
+    pattern = BlockPattern.random((size, size), density=density, block_size=b, seed=0)
+    values, w, operands = operands_of(pattern, size, "bfloat16")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that dense is predicted to be faster
+        call, counts = gpu_timing.dynamic(pattern, values, size, "bfloat16")
+    check(Peer(call), w, operands[0])
+    calls = {"popsparse": call, "static": ours(pattern, values, size, "bfloat16")[0], "dense": w.matmul}
+    found = gpu_timing.race({name: (one, operands) for name, one in calls.items()})
+    return {"blocks": pattern.nnz_blocks, **found.to_dict(), "plan": counts}
 
 
 def decode(size: int = 16384) -> List[Row]:

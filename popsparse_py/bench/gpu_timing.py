@@ -138,6 +138,19 @@ def dense_of(pattern: BlockPattern, values: Any) -> Any:
     return grid.permute(0, 2, 1, 3).reshape(rows * b, columns * b).contiguous()
 
 
+def dynamic(pattern: BlockPattern, values: Any, n: int, dtype: str) -> Tuple[Call, Dict[str, Any]]:
+    """Our product with the pattern encoded on the device, in a CUDA graph at every call, and what is planned of it."""
+    torch, encoded = import_module("torch"), import_module("popsparse_py.torch_ops.dynamic_cuda")
+    row, col = (torch.from_numpy(index.astype("int32")).to(values.device) for index in (pattern.rows, pattern.cols))
+    at = encoded.Indices(row, col, torch.tensor([pattern.nnz_blocks], dtype=torch.int32, device=values.device))
+    products, device = encoded.DynamicProducts(), device_of(values)
+    shape, b, slots = pattern.shape, pattern.block_size, pattern.nnz_blocks
+    plan = products.plan(shape, b, slots, n, dtype, device, transposed=False)
+    seconds = {"kernel": plan.kernel, "planned_seconds": plan.total_seconds}
+    seconds["planned_encode_seconds"] = plan.encode_cost.total_seconds
+    return lambda x: products.multiply(device, plan, x, values, None, at), seconds
+
+
 def ours(pattern: BlockPattern, values: Any, n: int, dtype: str) -> Tuple[Call, Dict[str, Any]]:
     """Our product, which needs the values as long as it is called, and what its plan counts."""
     device = device_of(values)

@@ -36,6 +36,11 @@ def test_every_kernel_is_checked(emulated: Emulated, monkeypatch: pytest.MonkeyP
     assert {("decode", 16, "float16"), ("rows transposed", 16, "float16"), ("vectors", 4, "float16")} <= names
     assert {("elements transposed", 4, "float32"), ("sampled", 16, "float32")} <= names
     assert ("writes behind the end", 16, "float16") in names
+    assert {
+        ("rows encoded", 16, "float16"),
+        ("vectors encoded", 4, "float16"),
+        ("elements encoded", 4, "float32"),
+    } <= names
     json.dumps([one.to_dict() for one in found], allow_nan=False)
 
 
@@ -44,9 +49,8 @@ def test_what_is_not_written_or_written_behind_the_end_is_found(
 ) -> None:
     class Idle(gpu_correctness.PoisonedDevice):
         def launch(self, name: str, grid: Any, product: Any, *rest: Any, **named: Any) -> None:
-            y = product[2]  # whose end nobody but the device knows: its guard is the last piece of memory
-            end = y + next(one.num_bytes for one in self._guarded if one.pointer == y)
-            self.native.upload(end, np.zeros(1, np.uint8), 0)
+            for one in (one for one in self._guarded if one.pointer == product[2]):  # Y
+                self.native.upload(one.pointer + one.num_bytes, np.zeros(1, np.uint8), 0)
 
     monkeypatch.setattr(gpu_correctness, "_SHAPE", (50, 150))
     found = gpu_correctness.check_kernels(poisoned(emulated, Idle), (16,), (6,), seed=1)
@@ -145,6 +149,8 @@ def on_emulator(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(gpu_timing, "copies_for", lambda num_bytes: 2)
     monkeypatch.setattr(gpu_timing, "race", fake_race)
     monkeypatch.setattr(gpu_timing, "host_seconds_of", lambda call: call() is not None and 5e-6)
+    cells = ((16, Fraction(7, 20)), (16, Fraction(1, 4)), (16, Fraction(1, 16)))
+    monkeypatch.setattr(gpu_stages, "DYNAMIC", cells)
     monkeypatch.setattr(gpu_stages, "GRID", ((16, Fraction(1, 4)), (4, Fraction(1, 4)), (16, Fraction(1, 2))))
     monkeypatch.setattr(
         gpu,
@@ -163,7 +169,10 @@ def test_stages_write_what_the_goals_ask_for(
     on_emulator: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(gpu_peers.PEERS, "blksprs", gpu_peers.dense)
-    out, stages = tmp_path / "gpu.json", ["timing", "training", "decode", "skew", "float32", "auto", "host", "counters"]
+    out, stages = (
+        tmp_path / "gpu.json",
+        ["timing", "training", "dynamic", "decode", "skew", "float32", "auto", "host", "counters"],
+    )
     report = gpu.measure(out, stages, 64, 40)
     assert report["failed"] == {} and gpu.problems(report) == []
     assert json.loads(out.read_text()) == report
