@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
 
 from .cuda_cost import (
@@ -30,6 +30,7 @@ from .json_data import dump, parse
 from .pattern import BlockPattern
 
 KERNELS = ("blocks", "rows", "vectors", "elements", "decode", "decode_vectors")
+BY_ROWS_KERNELS = ("blocks", "rows")  # take X (n, k) and give Y (n, m) too
 _SCHEMA = "popsparse.cuda-plan/2"
 
 
@@ -71,6 +72,11 @@ class CudaPlan:
         return self.dense_seconds < self.cost.total_seconds
 
     @property
+    def takes_rows(self) -> bool:
+        """Whether the kernel takes X (n, k) and gives Y (n, m): else it takes X (k, n) and gives Y (m, n)."""
+        return self.by_rows and self.kernel in BY_ROWS_KERNELS
+
+    @property
     def speedup_vs_dense(self) -> float:
         """Predicted time of the dense product over that of the sparse one."""
         return self.dense_seconds / self.cost.total_seconds
@@ -84,6 +90,12 @@ class CudaPlan:
     def tflops(self) -> float:
         """Predicted rate in TFLOP/s of nonzeros."""
         return self.flops / self.cost.total_seconds / 1e12
+
+    def counted(self, count: CudaCount, gpu: GpuProfile, *, by_rows: bool) -> CudaPlan:
+        """This plan with a count, made for X (k, n), and what it costs; by_rows: as of plan_cuda."""
+        if by_rows and self.kernel not in BY_ROWS_KERNELS:
+            count = with_turning(count, self.shape, self.n, self.dtype)
+        return replace(self, by_rows=by_rows, count=count, cost=cost_of(count, gpu))
 
     def explain(self) -> str:
         """Lines for a terminal."""
@@ -157,9 +169,10 @@ def plan_cuda(
 ) -> CudaPlan:
     """The plan of W x, or of W's transpose times x, with n columns: the kernel and tile of the least predicted time.
 
-    by_rows: X comes as (n, k) and Y is wanted as (n, m), PyTorch's orientation, for which two kernels that transpose
-    are counted; machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default; kernel, tile:
-    only this one. Raises DTypeError, ShapeError, PlanError (a kernel or tile that does not take this product).
+    by_rows: X comes as (n, k) and Y is wanted as (n, m), PyTorch's orientation: for all but BY_ROWS_KERNELS two more
+    that transpose are counted; machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default;
+    kernel, tile: only this one. Raises DTypeError, ShapeError, PlanError (a kernel or tile that does not take this
+    product).
     """
     if dtype not in GPU_DTYPES:
         raise DTypeError(f"dtype {dtype} has no cuda kernel: expected one of {', '.join(GPU_DTYPES)}", dtype=dtype)
@@ -176,7 +189,7 @@ def plan_cuda(
         )
     product = _Product(pattern, shape, n, dtype, transposed, family, profile, tile)
     found = [
-        (name, choice, with_turning(made, shape, n, dtype) if by_rows else made)
+        (name, choice, with_turning(made, shape, n, dtype) if by_rows and name not in BY_ROWS_KERNELS else made)
         for name in (names if kernel is None else [kernel])
         for choice, made in product.counts(name)
     ]

@@ -98,7 +98,8 @@ class CudaProduct:
     def _rows_name(self) -> str:
         """The row kernel of the plan's tile, or that for warpgroups."""
         wide = "_wide" if self._tile.columns > SLAB_COLUMNS else ""
-        return self._name(f"rows{self._tile.side}{wide}" if self.plan.kernel == "rows" else self.plan.kernel)
+        kernel = f"rows{self._tile.side}{wide}" if self.plan.kernel == "rows" else self.plan.kernel
+        return self._name(f"{kernel}_by_rows" if self.plan.takes_rows else kernel)
 
     def _start_vectors(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         lists = vector_stream(pattern, self._tile, self.device.machine, transposed=self.plan.transposed)
@@ -108,9 +109,10 @@ class CudaProduct:
 
     def _ring(self, name: str, groups: int, rest: List[int]) -> Callable[[Operands, int, Scratch], None]:
         machine, tile = self.device.machine, self._tile
-        boxes = (0, 0, False, 1)
+        boxes = (0, 0, False, 1, False)
         if machine.tensor_maps:  # of X that a block of threads copies to all of its cluster
-            boxes = (tile.slab_rows // tile.cluster, SLAB_COLUMNS, self.plan.dtype == "bfloat16", tile.cluster)
+            lines = (tile.columns if self.plan.takes_rows else tile.slab_rows) // tile.cluster
+            boxes = (lines, SLAB_COLUMNS, self.plan.dtype == "bfloat16", tile.cluster, self.plan.takes_rows)
 
         def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
             grid = (-(-operands.n // tile.columns), groups, RING_THREADS, machine.ring_bytes(tile.slab_bytes))

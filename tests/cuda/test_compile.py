@@ -30,7 +30,7 @@ MOST_REGISTERS = {
 # ptxas for sm_120 puts 8 bytes of zeros on the stack where it copies by tensor maps; nothing reads them.
 STACK_BYTES = {"120": 8}
 OLDEST_NVCC = (12, 8)
-KERNELS_OF_A_MACHINE = {"Ampere": 46, "Blackwell": 46, "Hopper": 58}
+KERNELS_OF_A_MACHINE = {"Ampere": 54, "Blackwell": 54, "Hopper": 78}
 
 
 # 64 sums and 64 factors at once, with 32 registers.
@@ -118,6 +118,8 @@ MEANT = {
         "rows16_transposed_bfloat16_Hopper": {"HMMA": 128, "LDSM.16.MT88.4": 16, "MOVM.16.MT88": 16},
         "rows16_wide_float16_Hopper": {"HMMA": 128, "LDSM.16.MT88.4": 32, "UTMALDG": 2, "USETMAXREG": 2},
         "rows32_wide_bfloat16_Hopper": {"HMMA": 64, "LDSM.16.MT88.4": 16, "UTMALDG": 2},
+        "rows16_by_rows_bfloat16_Hopper": {"HMMA": 128, "LDSM.16.M88.4": 16, "UTMALDG": 2, "MOVM.16.MT88": 64},
+        "blocks_by_rows_float16_Hopper": {"HGMMA.64x256x16.F32": 4, "UTMALDG": 1, "MOVM.16.MT88": 64},
         "vectors_float16_Hopper": {
             "HMMA": 128,
             "LDSM.16.MT88.4": 16,

@@ -140,6 +140,10 @@ def test_transposing_x_and_y_takes_time() -> None:
     assert turned.cost.total_seconds == pytest.approx(plain.cost.total_seconds + more)
     assert turned.dense_seconds == plain.dense_seconds  # takes them as they are
     assert "X (n, k) and Y (n, m) are transposed: 100.7 MB more through HBM" in turned.explain()
+    assert not turned.takes_rows
+    large = BlockPattern.random((4096, 2048), density=Fraction(1, 16), block_size=16)
+    assert plan_cuda(large, 4096, by_rows=True).takes_rows
+    assert plan_cuda(large, 4096, by_rows=True).cost == plan_cuda(large, 4096).cost
 
 
 def test_auto_knows_where_dense_is_faster() -> None:
