@@ -49,6 +49,7 @@ def plan(
     kind: str = "uniform",
     seed: int = 0,
     tuned: bool = False,
+    tf32: bool = False,
 ) -> Any:
     """The StaticPlan, DynamicPlan or DensePlan ("cpu": CpuPlan, "cuda": CudaPlan) of Y (m, n) = W (m, k) X (k, n).
 
@@ -58,21 +59,25 @@ def plan(
     is given), "dense", or "auto": static or dense, whichever is predicted to take fewer cycles; the plan's own `mode`
     says which. strategy: None is the default of the mode, "balanced" or "quantile"; "popsparse" the published one.
     target: "ipu_model" (the Bow chip), "bow", "mk2", a TOML file or a Target; "cpu" gives the CpuPlan for this
-    computer's processor, "cuda" the CudaPlan for its GPU, or for an H200; these have no mode, strategy or
-    options. dtype: "float16" or "float32"; None means
-    that of the matrix, float16 for a pattern or a shape. density, block_size, kind, seed: of the random pattern that is
-    planned for where only a shape is given. tuned: on target "cpu" schedules are timed for half a second and the
-    fastest is taken, or the one that was found before (see popsparse_py.tuning). The others: see plan_static and
-    plan_dynamic.
+    computer's processor, "cuda" the CudaPlan for its GPU, or for an H200; these have no mode, strategy or options.
+    dtype: "float16" or "float32"; None means that of the matrix, float16 for a pattern or a shape. density, block_size,
+    kind, seed: of the random pattern that is planned for where only a shape is given. tuned: on target "cpu" schedules
+    are timed for half a second and the fastest is taken, or the one that was found before (see popsparse_py.tuning).
+    tf32: on target "cuda" products of float32 may round their operands to TF32, 10 bits behind the point, as dense ones
+    of torch do where its own switch is on. The others: see plan_static and plan_dynamic.
     Raises PlanError, PatternError, ShapeError, DTypeError, CapacityError, TargetError; never because something does not
     fit.
     """
     checked_mode(mode)
     if tuned and target != "cpu":
         raise PlanError("tuned=True measures this computer's processor: it is for target='cpu'")
+    if tf32 and target != "cuda":
+        raise PlanError(f"tf32=True is arithmetic of NVIDIA GPUs: it is for target='cuda', got {target!r}")
     if target in ("cpu", "cuda"):
         pattern = _pattern_of(a_or_shape, density, block_size, kind, seed)
-        return _host_plan(a_or_shape, pattern, n, dtype, str(target), tuned)
+        if target == "cuda":
+            return cuda_plan(pattern, n, _dtype_of(a_or_shape, dtype) or "bfloat16", tf32)
+        return _host_plan(a_or_shape, pattern, n, dtype, tuned)
     machine = chip(target)
     element = dtype or (a_or_shape.dtype if isinstance(a_or_shape, BlockSparseMatrix) else "float16")
     if mode == "dense":
@@ -90,12 +95,12 @@ def plan(
     return cheaper(static, plan_dense(*pattern.shape, n, dtype=element, target=machine))
 
 
-def cuda_plan(pattern: BlockPattern, n: int, dtype: str, *, by_rows: bool = False) -> CudaPlan:
-    """The plan for the GPU that is here, or for an H200 where there is none; by_rows: for x (n, k) and y (n, m)."""
+def cuda_plan(pattern: BlockPattern, n: int, dtype: str, tf32: bool = False) -> CudaPlan:
+    """The plan for the GPU that is here, or for an H200 where there is none."""
     backend = CudaBackend()
     if backend.why_unavailable():
-        return plan_cuda(pattern, n, dtype=dtype, by_rows=by_rows)
-    return backend.plan(pattern, n, dtype, by_rows=by_rows)
+        return plan_cuda(pattern, n, dtype=dtype, tf32=tf32)
+    return backend.plan(pattern, n, dtype, tf32=tf32)
 
 
 def cheaper(static: StaticPlan, dense: DensePlan) -> Plan:
@@ -117,11 +122,13 @@ def chip(target: Union[str, Target]) -> Target:
     return load_target(_CHIP_OF.get(target, target) if isinstance(target, str) else target)
 
 
-def _host_plan(operand: Operand, pattern: BlockPattern, n: int, dtype: Optional[str], target: str, tuned: bool) -> Any:
-    """The plan for this computer's processor or GPU."""
-    own = dtype or (operand.dtype if isinstance(operand, BlockSparseMatrix) else None)
-    if target == "cuda":
-        return cuda_plan(pattern, n, own or "bfloat16")
+def _dtype_of(operand: Operand, dtype: Optional[str]) -> Optional[str]:
+    return dtype or (operand.dtype if isinstance(operand, BlockSparseMatrix) else None)
+
+
+def _host_plan(operand: Operand, pattern: BlockPattern, n: int, dtype: Optional[str], tuned: bool) -> Any:
+    """The plan for this computer's processor."""
+    own = _dtype_of(operand, dtype)
     if tuned:
         return tune(_timed_matrix(operand, pattern, own), n)
     return CpuBackend().plan(pattern, n, own or "float32")

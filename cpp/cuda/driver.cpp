@@ -199,14 +199,13 @@ void Device::synchronize(std::uint64_t stream) {
 }
 
 void Device::encodeMap(Product &product, const Boxes &boxes) {
-  const auto columns = static_cast<std::uint64_t>(boxes.byRows ? product.k : product.n);
-  const auto rows = static_cast<std::uint64_t>(boxes.byRows ? product.n : product.k);
-  const std::uint64_t sizes[] = {columns, rows};
-  const std::uint64_t strides[] = {static_cast<std::uint64_t>(product.xPitch) * 2};
+  const std::uint64_t sizes[] = {static_cast<std::uint64_t>(product.n), static_cast<std::uint64_t>(product.k)};
+  const std::uint64_t elementBytes = boxes.element == 2 ? 4 : 2;
+  const std::uint64_t strides[] = {static_cast<std::uint64_t>(product.xPitch) * elementBytes};
+  const int types[] = {kFloat16, kBfloat16, kFloat32};
   const std::uint32_t box[] = {boxes.columns, boxes.rows}, steps[] = {1, 1};
-  check(driver->encodeTiled(product.xMap.data(), boxes.bfloat16 ? kBfloat16 : kFloat16, 2,
-                            reinterpret_cast<void *>(product.x), sizes, strides, box, steps, 0, kSwizzle128,
-                            kPromote256, 0),
+  check(driver->encodeTiled(product.xMap.data(), types[boxes.element], 2, reinterpret_cast<void *>(product.x), sizes,
+                            strides, box, steps, 0, kSwizzle128, kPromote256, 0),
         "cuTensorMapEncodeTiled");
 }
 

@@ -39,9 +39,9 @@ struct Grid {
   unsigned x = 1, y = 1, threads = 32, sharedBytes = 0, cluster = 1;
 };
 
-// How X (k, n), by rows (n, k), is cut into boxes for copies by tensor maps; rows 0: without a map.
+// How X is cut into boxes for copies by tensor maps; rows 0: without a map.
 struct Boxes {
-  bool bfloat16 = false, byRows = false;
+  int element = 0; // 0: float16, 1: bfloat16, 2: float32
   std::uint32_t rows = 0, columns = 0;
 };
 

@@ -11,7 +11,7 @@ namespace popsparse_py::cuda {
 constexpr int kOutOfMemory = 2;
 constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76, kSharedBytes = 97; // CUdevice_attribute
 constexpr int kMaxDynamicShared = 8;                                              // CUfunction_attribute
-constexpr int kFloat16 = 6, kBfloat16 = 9;                                        // CUtensorMapDataType
+constexpr int kFloat16 = 6, kFloat32 = 7, kBfloat16 = 9;                          // CUtensorMapDataType
 constexpr int kSwizzle128 = 3, kPromote256 = 3;
 
 struct LaunchConfiguration { // CUlaunchConfig

@@ -5,4 +5,5 @@
 #include "kernels_encode.cu"
 #include "kernels_rows.cu"
 #include "kernels_small.cu"
+#include "kernels_tf32.cu"
 #include "kernels_vectors.cu"

@@ -5,7 +5,7 @@
 
 namespace popsparse_py::cuda {
 
-POPSPARSE_KERNEL(gather_values, kGatherThreads, GatherArguments, gatherValues)
+POPSPARSE_KERNEL(gather_values, kGatherThreads, GatherArguments, gatherValues<GatherShort>)
 POPSPARSE_KERNEL(sampled_bfloat16, kSampledThreads, SampledArguments, multiplySampled<Bfloat16>)
 POPSPARSE_KERNEL(sampled_float16, kSampledThreads, SampledArguments, multiplySampled<Float16>)
 

@@ -8,8 +8,9 @@
 
 namespace popsparse_py::cuda {
 
-// One step: 8 rows of W times 16 rows of X.
+// One step: 8 rows of W times 16 rows of X, by kMultiplies products of MMA.
 struct VectorsStep {
+  static constexpr int kMultiplies = 1;
   uint2 values;   // of this lane
   uint32_t place; // last slab | slot << 24
   int row;        // of the ring, whose address this lane names
@@ -20,10 +21,33 @@ struct VectorsStep {
     place = loadConstant(arguments.stream + i);
     row = loadConstant(arguments.kRows + static_cast<int64_t>(i) * 16 + lane % 8 + lane / 16 * 8);
   }
+
+  // The left operand: 16 columns of X from 16 * tile on; ring: address of its first row.
+  POPSPARSE_DEVICE void left(uint32_t ring, int tile, uint32_t (&a)[kMultiplies][4]) const {
+    const int half = static_cast<int>(threadIdx.x) % 16 / 8;
+    loadMatricesTransposed(slabChunk(ring, row, 2 * tile + half), a[0]);
+  }
+
+  POPSPARSE_DEVICE uint2 right(int) const { return values; }
+};
+
+// How a type of elements is multiplied: a step, and the slabs of X.
+template <class Element> struct VectorsScheme {
+  using Step = VectorsStep;
+  using Shape = NarrowSlab;
+
+  // 8 x 8 of Y, of which a lane holds two rows (pair) in one column; transposed, two columns of `row`.
+  static POPSPARSE_DEVICE void store(const Product &product, const int32_t *rows, int column, float first,
+                                     float second) {
+    const int lane = static_cast<int>(threadIdx.x) % kLanes;
+    storePair(product, loadConstant(rows + lane / 4), column + lane % 4 * 2,
+              transposeMatrix(Element::pack(first, second)));
+  }
 };
 
 template <class Element, class Machine> struct VectorsProduct {
-  using Shape = NarrowSlab;
+  using Step = typename VectorsScheme<Element>::Step;
+  using Shape = typename VectorsScheme<Element>::Shape;
   using Ring = SlabRing<Machine, Shape>;
   static constexpr int kTiles = Shape::kColumns / 16;
   static constexpr int kSlots = Machine::kAccumulators / (kTiles * 4);
@@ -43,27 +67,30 @@ template <class Element, class Machine> struct VectorsProduct {
     }
   }
 
-  // ring: address of its first row.
-  POPSPARSE_DEVICE void multiply(const VectorsStep &step, uint32_t ring) {
-    const int half = static_cast<int>(threadIdx.x) % 16 / 8, slot = static_cast<int>(step.place >> 24);
-    uint32_t a[kTiles][4];
+  POPSPARSE_DEVICE void multiply(const Step &step, uint32_t ring) {
+    const int slot = static_cast<int>(step.place >> 24);
+    uint32_t a[kTiles][Step::kMultiplies][4];
 #pragma unroll
     for (int j = 0; j < kTiles; ++j) {
-      loadMatricesTransposed(slabChunk(ring, step.row, 2 * j + half), a[j]);
+      step.left(ring, j, a[j]);
     }
 #pragma unroll
     for (int s = 0; s < kSlots; ++s) {
       if (slot == s) { // the same for the whole warp
 #pragma unroll
-        for (int j = 0; j < kTiles; ++j) {
-          Element::multiply(sums[s][j], a[j], step.values.x, step.values.y);
+        for (int i = 0; i < Step::kMultiplies; ++i) {
+#pragma unroll
+          for (int j = 0; j < kTiles; ++j) {
+            const uint2 b = step.right(i);
+            Element::multiply(sums[s][j], a[j][i], b.x, b.y);
+          }
         }
       }
     }
   }
 
   POPSPARSE_DEVICE void stream(const VectorsArguments &arguments, Ring &ring, uint32_t begin, uint32_t end) {
-    VectorsStep steps[kAhead];
+    Step steps[kAhead];
 #pragma unroll
     for (int p = 0; p < kAhead; ++p) {
       if (begin + p < end) {
@@ -76,7 +103,7 @@ template <class Element, class Machine> struct VectorsProduct {
         if (i + p >= end) {
           break;
         }
-        const VectorsStep step = steps[p];
+        const Step step = steps[p];
         if (i + p + kAhead < end) {
           steps[p].load(arguments, i + p + kAhead);
         }
@@ -86,22 +113,20 @@ template <class Element, class Machine> struct VectorsProduct {
     }
   }
 
-  // A lane holds two rows of Y in one column; transposed, two columns of one row.
   POPSPARSE_DEVICE void store(const VectorsArguments &arguments, int warp, int firstColumn) {
     const Product &product = arguments.product;
-    const int lane = static_cast<int>(threadIdx.x) % kLanes, column = firstColumn + lane % 4 * 2;
+    const int pair = static_cast<int>(threadIdx.x) % 4 * 2;
 #pragma unroll
     for (int s = 0; s < kSlots; ++s) {
       const int32_t *rows = arguments.rows + (static_cast<int64_t>(warp) * kSlots + s) * 8;
-      const int row = loadConstant(rows + lane / 4);
-      const float bias0 = biasOf(product, loadConstant(rows + lane % 4 * 2));
-      const float bias1 = biasOf(product, loadConstant(rows + lane % 4 * 2 + 1));
+      const float bias0 = biasOf(product, loadConstant(rows + pair));
+      const float bias1 = biasOf(product, loadConstant(rows + pair + 1));
 #pragma unroll
       for (int j = 0; j < 2 * kTiles; ++j) {
-        const float *pair = sums[s][j / 2] + 2 * (j % 2);
-        const uint32_t both = Element::pack(activated(pair[0] + bias0, product.activation),
-                                            activated(pair[1] + bias1, product.activation));
-        storePair(product, row, column + 8 * j, transposeMatrix(both));
+        const float *both = sums[s][j / 2] + 2 * (j % 2);
+        VectorsScheme<Element>::store(product, rows, firstColumn + 8 * j,
+                                      activated(both[0] + bias0, product.activation),
+                                      activated(both[1] + bias1, product.activation));
       }
     }
   }

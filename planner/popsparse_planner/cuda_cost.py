@@ -15,7 +15,7 @@ from .cuda_decode_vectors import DecodeSteps, decode_vectors_columns
 from .cuda_machine import BLOCK_SIDE, VECTOR_DEPTH, VECTOR_ROWS
 from .cuda_profile import GpuProfile
 from .cuda_streams import element_side
-from .cuda_tiles import TileUse
+from .cuda_tiles import Tile, TileUse
 from .cuda_vectors import STEP_VALUES
 from .pattern import BlockPattern
 
@@ -28,9 +28,9 @@ class CudaCount:
 
     memory_bytes: through HBM, each operand once; l2_bytes: from the L2 cache to the multiprocessors; shared_bytes: read
     from and written to shared memory, and W's way through the first cache, which is the same memory; mma_flops,
-    fma_flops, group_flops: operations of tensor cores by warps, of multiply-adds, and of tensor cores by warpgroups,
-    with the zeros that are multiplied too; launches: kernels one after another; turned_bytes: through HBM, by kernels
-    of their own before and after, which transpose X and Y.
+    fma_flops, group_flops, tf32_flops: operations of tensor cores by warps, of multiply-adds, of tensor cores by
+    warpgroups, and in TF32 by warps, with the zeros that are multiplied too; launches: kernels one after another;
+    turned_bytes: through HBM, by kernels of their own before and after, which transpose X and Y.
 
     Where rows of Y are kept in registers: filled_bytes: of shared_bytes, those of X written there; balance: work of the
     heaviest warp of each block of threads over the mean; blocks: of threads, 0 elsewhere; slabs_copied, slabs: of X, by
@@ -44,6 +44,7 @@ class CudaCount:
     fma_flops: float
     group_flops: float = 0.0
     launches: int = 1
+    tf32_flops: float = 0.0
     filled_bytes: float = 0.0
     balance: float = 1.0
     blocks: int = 0
@@ -54,7 +55,7 @@ class CudaCount:
     @property
     def flops(self) -> float:
         """Operations of every kind."""
-        return self.mma_flops + self.fma_flops + self.group_flops
+        return self.mma_flops + self.fma_flops + self.group_flops + self.tf32_flops
 
     def rounds(self, multiprocessors: float) -> float:
         """Multiprocessors over those that are at work on average, at least 1."""
@@ -99,6 +100,7 @@ def cost_of(count: CudaCount, gpu: GpuProfile) -> CudaCost:
         count.mma_flops / gpu["mma_flops_per_second"]
         + count.fma_flops / gpu["fma_flops_per_second"]
         + count.group_flops / gpu["dense_flops_per_second.bfloat16"]
+        + count.tf32_flops / gpu["tf32_flops_per_second"]
     )
     return CudaCost(
         memory_seconds=count.memory_bytes / gpu["memory_bytes_per_second"],
@@ -119,8 +121,7 @@ def with_turning(count: CudaCount, shape: Tuple[int, int], n: int, dtype: str) -
 def dense_seconds(shape: Tuple[int, int], n: int, dtype: str, gpu: GpuProfile) -> float:
     """The dense product of the same shape: its operations or its bytes, whichever takes longer, and one launch.
 
-    At the rate of large products, whatever the shape: small ones, with fewer tiles than there are multiprocessors, take
-    longer than this.
+    dtype: of the elements, or "tf32".
     """
     (m, k), size = shape, element_bytes(dtype)
     moved = (m * k + k * n + m * n) * size / gpu["memory_bytes_per_second"]
@@ -128,8 +129,8 @@ def dense_seconds(shape: Tuple[int, int], n: int, dtype: str, gpu: GpuProfile) -
 
 
 def element_bytes(dtype: str) -> int:
-    """Bytes of an element: 4 of float32, else 2."""
-    return 4 if dtype == "float32" else 2
+    """Bytes of an element: 4 of float32, multiplied in TF32 too, else 2."""
+    return 4 if dtype in ("float32", "tf32") else 2
 
 
 def operand_bytes(shape: Tuple[int, int], n: int, values: int, dtype: str) -> float:
@@ -141,32 +142,39 @@ def row_count(use: TileUse, shape: Tuple[int, int], n: int) -> CudaCount:
     """The row kernel (cpp/cuda/rows.cuh), or that for warpgroups (blocks.cuh), whose side is 64."""
     side = use.tile.side
     values = use.steps * side**2
-    count = _ring_count(use, n, 2.0 * values + 8 * use.steps, 2.0 * values, by_groups=side == BLOCK_SIDE)
-    return replace(count, memory_bytes=operand_bytes(shape, n, values, "bfloat16") + 8 * use.steps)
+    streamed = float(use.tile.element_bytes * values + 8 * use.steps)
+    count = _ring_count(use, n, streamed, 2.0 * values)
+    return replace(count, memory_bytes=_operand_bytes(use.tile, shape, n, values) + 8 * use.steps)
 
 
 def vector_count(use: TileUse, shape: Tuple[int, int], n: int) -> CudaCount:
     """The gathered kernel (cpp/cuda/vectors.cuh)."""
-    streamed = use.steps * (2.0 * STEP_VALUES + 2 * VECTOR_DEPTH + 4)
+    streamed = float(use.steps * (use.tile.element_bytes * STEP_VALUES + 2 * VECTOR_DEPTH + 4))
     count = _ring_count(use, n, streamed, 2.0 * use.steps * STEP_VALUES)
-    return replace(count, memory_bytes=operand_bytes(shape, n, 0, "bfloat16") + streamed)
+    return replace(count, memory_bytes=_operand_bytes(use.tile, shape, n, 0) + streamed)
 
 
-def _ring_count(use: TileUse, n: int, streamed: float, flops: float, *, by_groups: bool = False) -> CudaCount:
+def _operand_bytes(tile: Tile, shape: Tuple[int, int], n: int, values: int) -> float:
+    return operand_bytes(shape, n, values, "tf32" if tile.is_tf32 else "bfloat16")
+
+
+def _ring_count(use: TileUse, n: int, streamed: float, flops: float) -> CudaCount:
     """A kernel that slabs of X pass through. streamed: bytes of W and its lists, for each tile of columns; flops: for
     each column.
     """
     tile = use.tile
     tiles, groups = -(-n // tile.columns), use.owners // tile.owners
     columns = tiles * tile.columns
+    kind = "tf32" if tile.is_tf32 else "group" if tile.side == BLOCK_SIDE else "mma"
     filled = float(use.slabs_copied) * tiles * tile.slab_bytes
     return CudaCount(
         memory_bytes=0.0,
         l2_bytes=filled / tile.cluster + tiles * streamed,
-        shared_bytes=filled + 2.0 * use.reads * columns + tiles * streamed,
-        mma_flops=0.0 if by_groups else flops * columns,
+        shared_bytes=filled + float(tile.element_bytes) * use.reads * columns + tiles * streamed,
+        mma_flops=flops * columns if kind == "mma" else 0.0,
         fma_flops=0.0,
-        group_flops=flops * columns if by_groups else 0.0,
+        group_flops=flops * columns if kind == "group" else 0.0,
+        tf32_flops=flops * columns if kind == "tf32" else 0.0,
         filled_bytes=filled,
         balance=use.balance,
         blocks=groups * tiles,

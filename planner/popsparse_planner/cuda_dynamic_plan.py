@@ -91,7 +91,6 @@ def plan_cuda_dynamic(
     *,
     dtype: str = "bfloat16",
     transposed: bool = False,
-    by_rows: bool = False,
     machine: Optional[CudaMachine] = None,
     gpu: Optional[GpuProfile] = None,
     kernel: Optional[str] = None,
@@ -108,7 +107,7 @@ def plan_cuda_dynamic(
     )
     frame = Frame(base.shape, block_size, capacity, transposed)
     found = [
-        (replace(base, kernel=name, tile=tile).counted(count, profile, by_rows=by_rows), sizes)
+        (replace(base, kernel=name, tile=tile, count=count, cost=cost_of(count, profile)), sizes)
         for name in (names if kernel is None else [kernel])
         for tile, count, sizes in _choices(replace(base, kernel=name), full, frame, int(profile["multiprocessors"]))
     ]

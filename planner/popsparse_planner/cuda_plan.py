@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Dict, List, Optional, Tuple
 
 from .cuda_cost import (
@@ -30,8 +30,7 @@ from .json_data import dump, parse
 from .pattern import BlockPattern
 
 KERNELS = ("blocks", "rows", "vectors", "elements", "decode", "decode_vectors")
-BY_ROWS_KERNELS = ("blocks", "rows")  # take X (n, k) and give Y (n, m) too
-_SCHEMA = "popsparse.cuda-plan/2"
+_SCHEMA = "popsparse.cuda-plan/3"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class CudaPlan:
 
     shape: (m, k), of the transpose if transposed; by_rows: X is (n, k) and Y (n, m), as PyTorch has them; kernel: one
     of KERNELS; tile: of Y, None for kernels that keep none in registers; machine: the family of GPUs; gpu: whose rates
-    the cost is made with; dense_seconds: of the dense product there, predicted.
+    the cost is made with; dense_seconds: of the dense product there, predicted; tf32: whether products of float32 may
+    be made in TF32, as the dense one is then.
     """
 
     shape: Tuple[int, int]
@@ -58,8 +58,14 @@ class CudaPlan:
     cost: CudaCost
     dense_seconds: float
     memory_bytes: int
+    tf32: bool = False
 
     mode = "cuda"
+
+    @property
+    def arithmetic(self) -> str:
+        """Of the products: the elements' dtype, or "tf32" where the kernel rounds float32 to it."""
+        return "tf32" if self.tf32 and self.kernel != "elements" else self.dtype
 
     @property
     def fits(self) -> bool:
@@ -70,11 +76,6 @@ class CudaPlan:
     def dense_is_faster(self) -> bool:
         """Whether the dense product is predicted to take less time: then "auto" uses a dense copy."""
         return self.dense_seconds < self.cost.total_seconds
-
-    @property
-    def takes_rows(self) -> bool:
-        """Whether the kernel takes X (n, k) and gives Y (n, m): else it takes X (k, n) and gives Y (m, n)."""
-        return self.by_rows and self.kernel in BY_ROWS_KERNELS
 
     @property
     def speedup_vs_dense(self) -> float:
@@ -91,12 +92,6 @@ class CudaPlan:
         """Predicted rate in TFLOP/s of nonzeros."""
         return self.flops / self.cost.total_seconds / 1e12
 
-    def counted(self, count: CudaCount, gpu: GpuProfile, *, by_rows: bool) -> CudaPlan:
-        """This plan with a count, made for X (k, n), and what it costs; by_rows: as of plan_cuda."""
-        if by_rows and self.kernel not in BY_ROWS_KERNELS:
-            count = with_turning(count, self.shape, self.n, self.dtype)
-        return replace(self, by_rows=by_rows, count=count, cost=cost_of(count, gpu))
-
     def explain(self) -> str:
         """Lines for a terminal."""
         (m, k), cost, count = self.shape, self.cost, self.count
@@ -106,7 +101,8 @@ class CudaPlan:
         turned = " transposed" if self.transposed else ""
         return "\n".join(
             [
-                f"cuda plan of ({m} x {k}) W{turned} times ({k} x {self.n}) X, {self.dtype}, rates of the {self.gpu}",
+                f"cuda plan of ({m} x {k}) W{turned} times ({k} x {self.n}) X, {self._elements()}, rates of the "
+                f"{self.gpu}",
                 f"  W: {self.blocks:,} blocks of {self.block_size} x {self.block_size}, density {density:.4g}",
                 f"  kernel: {self.kernel}, {self.machine.name}; never run on a GPU so far: every number is predicted",
                 *self._tile_lines(),
@@ -118,6 +114,12 @@ class CudaPlan:
                 f"nonzeros, {verdict}",
             ]
         )
+
+    def _elements(self) -> str:
+        if not self.tf32:
+            return self.dtype
+        used = "multiplied in TF32" if self.arithmetic == "tf32" else "(TF32 allowed, not used by this kernel)"
+        return f"{self.dtype} {used}"
 
     def _tile_lines(self) -> List[str]:
         if self.tile is None:
@@ -166,30 +168,28 @@ def plan_cuda(
     gpu: Optional[GpuProfile] = None,
     kernel: Optional[str] = None,
     tile: Optional[Tile] = None,
+    tf32: bool = False,
 ) -> CudaPlan:
     """The plan of W x, or of W's transpose times x, with n columns: the kernel and tile of the least predicted time.
 
-    by_rows: X comes as (n, k) and Y is wanted as (n, m), PyTorch's orientation: for all but BY_ROWS_KERNELS two more
-    that transpose are counted; machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default;
-    kernel, tile: only this one. Raises DTypeError, ShapeError, PlanError (a kernel or tile that does not take this
-    product).
+    by_rows: X comes as (n, k) and Y is wanted as (n, m), PyTorch's orientation, for which two kernels that transpose
+    are counted; machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default; kernel, tile:
+    only this one; tf32: allow that float32 operands are rounded to TF32, 10 bits behind the point, before they are
+    multiplied. Raises DTypeError, ShapeError, PlanError (a kernel or tile that does not take this product).
     """
-    if dtype not in GPU_DTYPES:
-        raise DTypeError(f"dtype {dtype} has no cuda kernel: expected one of {', '.join(GPU_DTYPES)}", dtype=dtype)
-    if n < 1:
-        raise ShapeError(f"expected n of at least 1, got {n}")
+    arithmetic = _checked_arithmetic(dtype, n, tf32)
     profile = load_gpu_profile() if gpu is None else gpu
     family = cuda_machine((9, 0), int(profile["shared_bytes"])) if machine is None else machine
     shape = pattern.shape[::-1] if transposed else pattern.shape
-    names = kernels_for(pattern.block_size, n, dtype, transposed=transposed, machine=family)
+    names = kernels_for(pattern.block_size, n, arithmetic, transposed=transposed, machine=family)
     if kernel is not None and kernel not in names:
         raise PlanError(
-            f"kernel {kernel!r} does not take {dtype} in blocks of {pattern.block_size} with n = {n}: expected one of "
-            f"{', '.join(names)}"
+            f"kernel {kernel!r} does not take {arithmetic} in blocks of {pattern.block_size} with n = {n}: expected "
+            f"one of {', '.join(names)}"
         )
-    product = _Product(pattern, shape, n, dtype, transposed, family, profile, tile)
+    product = _Product(pattern, shape, n, arithmetic, transposed, family, profile, tile)
     found = [
-        (name, choice, with_turning(made, shape, n, dtype) if by_rows and name not in BY_ROWS_KERNELS else made)
+        (name, choice, with_turning(made, shape, n, dtype) if by_rows else made)
         for name in (names if kernel is None else [kernel])
         for choice, made in product.counts(name)
     ]
@@ -211,17 +211,31 @@ def plan_cuda(
         gpu=profile.name,
         count=count,
         cost=cost_of(count, profile),
-        dense_seconds=dense_seconds(shape, n, dtype, profile),
+        dense_seconds=dense_seconds(shape, n, arithmetic, profile),
         memory_bytes=int(count.memory_bytes + operand_bytes((0, 0), n, values, dtype)),
+        tf32=tf32,
     )
+
+
+def _checked_arithmetic(dtype: str, n: int, tf32: bool) -> str:
+    """What products are made in: the dtype, or "tf32"."""
+    if dtype not in GPU_DTYPES:
+        raise DTypeError(f"dtype {dtype} has no cuda kernel: expected one of {', '.join(GPU_DTYPES)}", dtype=dtype)
+    if n < 1:
+        raise ShapeError(f"expected n of at least 1, got {n}")
+    if tf32 and dtype != "float32":
+        raise PlanError(f"tf32=True is for dtype 'float32', got {dtype!r}: leave it out, {dtype} is shorter already")
+    return "tf32" if tf32 else dtype
 
 
 def kernels_for(
     block_size: int, n: int, dtype: str, *, transposed: bool = False, machine: Optional[CudaMachine] = None
 ) -> List[str]:
-    """The kernels that take such a product, on a machine that has them all by default."""
+    """The kernels that take such a product, on a machine that has them all by default; dtype: "tf32" too."""
     if dtype == "float32":
         return ["elements"]
+    if dtype == "tf32":
+        return ["vectors" if block_size % 16 else "rows", "elements"]
     few = n <= DECODE_COLUMNS[-1]
     if block_size % 16:
         return [*(["decode_vectors"] if few else []), "vectors", "elements"]
@@ -248,17 +262,21 @@ class _Product:
     pattern: BlockPattern
     shape: Tuple[int, int]
     n: int
-    dtype: str
+    arithmetic: str
     transposed: bool
     machine: CudaMachine
     gpu: GpuProfile
     tile: Optional[Tile]
 
+    @property
+    def is_tf32(self) -> bool:
+        return self.arithmetic == "tf32"
+
     def counts(self, kernel: str) -> List[Tuple[Optional[Tile], CudaCount]]:
         """What a kernel moves and multiplies with each tile that it can take, of "vectors" with the best."""
         if kernel in ("elements", "decode", "decode_vectors"):
             return [(None, self._without_tile(kernel))] if self.tile is None else []
-        choices = tiles(kernel, self.pattern.block_size, self.shape[0], self.machine)
+        choices = tiles(kernel, self.pattern.block_size, self.shape[0], self.machine, tf32=self.is_tf32)
         choices = [tile for tile in choices if self.tile in (None, tile)]
         if not choices:
             return []
@@ -270,7 +288,7 @@ class _Product:
     def _without_tile(self, kernel: str) -> CudaCount:
         pattern, shape, n = self.pattern, self.shape, self.n
         if kernel == "elements":
-            return element_count(pattern, shape, n, self.dtype)
+            return element_count(pattern, shape, n, "float32" if self.is_tf32 else self.arithmetic)
         shared_bytes, multiprocessors = self.machine.shared_bytes, int(self.gpu["multiprocessors"])
         if kernel == "decode_vectors":
             cut = decode_steps(pattern, n, shared_bytes, multiprocessors, transposed=self.transposed)
@@ -282,7 +300,7 @@ class _Product:
 
     def _vectors(self, choices: List[Tile]) -> List[Tuple[Optional[Tile], CudaCount]]:
         """The tile is chosen by the steps where all slabs are needed; where fewer are, it takes no more than those."""
-        both = gathered(self.pattern, self.machine.span, transposed=self.transposed)
+        both = gathered(self.pattern, self.machine.span, transposed=self.transposed, slab_rows=choices[0].slab_rows)
         found: List[Tuple[Optional[Tile], CudaCount]] = []
         for together in {tile.together for tile in choices}:
             pairs, steps = both[together]

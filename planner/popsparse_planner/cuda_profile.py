@@ -24,8 +24,9 @@ class GpuProfile(CpuProfile):
         "clock_hz": "hertz",
         "shared_bytes_per_cycle": "bytes/cycle",
         "shared_bytes": "bytes",
-        **{f"dense_flops_per_second.{dtype}": "flops/second" for dtype in GPU_DTYPES},
+        **{f"dense_flops_per_second.{dtype}": "flops/second" for dtype in (*GPU_DTYPES, "tf32")},
         "mma_flops_per_second": "flops/second",
+        "tf32_flops_per_second": "flops/second",
         "fma_flops_per_second": "flops/second",
         "launch_seconds": "seconds",
     }

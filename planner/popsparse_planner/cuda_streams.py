@@ -64,7 +64,7 @@ def inside(pieces: Pieces) -> Pieces:
 
 
 def row_uses(pattern: BlockPattern, choices: Sequence[Tile], *, transposed: bool = False) -> List[TileUse]:
-    """What tiles of one side come to; reads: rows of X, once for all pieces of an owner that meet them."""
+    """What tiles of one side come to; reads: rows of X, once for all pieces of an owner that keeps them."""
     pieces = inside(pieces_of(pattern, choices[0].side, transposed=transposed))
     work = np.bincount(pieces.out, minlength=pieces.grid[0])
     uses = []
@@ -72,8 +72,9 @@ def row_uses(pattern: BlockPattern, choices: Sequence[Tile], *, transposed: bool
         tile = tiles[0]
         place, owners = deal(work, tile)
         met, _ = distinct(place[pieces.out] // tile.slots * pieces.grid[1] + pieces.inner, owners * pieces.grid[1])
+        reads = len(met) if tile.keeps_x else len(pieces.out)
         cells = pieces.out, pieces.inner * pieces.side // tile.slab_rows
-        uses += tile_uses((place, owners), work, cells, tiles, tile.slabs(pieces.shape[1]), len(met) * pieces.side)
+        uses += tile_uses((place, owners), work, cells, tiles, tile.slabs(pieces.shape[1]), reads * pieces.side)
     return uses
 
 

@@ -34,7 +34,7 @@ class Tile:
     side: rows of a group of rows; owners: warps or warpgroups; slots: groups of rows that the kernel has sums for in
     each owner; used: of these, those that get rows; columns: of Y; slab_rows: rows of X that are copied at once;
     cluster: blocks of threads along Y's rows that copy X for one another; together: neighbours in Y go to one block of
-    threads, else heavy and light rows are mixed over all.
+    threads, else heavy and light rows are mixed over all; element_bytes: of X and W.
     """
 
     side: int
@@ -45,6 +45,7 @@ class Tile:
     slab_rows: int = SLAB_ROWS
     cluster: int = 1
     together: bool = False
+    element_bytes: int = 2
 
     @property
     def rows(self) -> int:
@@ -54,7 +55,17 @@ class Tile:
     @property
     def slab_bytes(self) -> int:
         """Of a slab of X."""
-        return 2 * self.slab_rows * self.columns
+        return self.element_bytes * self.slab_rows * self.columns
+
+    @property
+    def is_tf32(self) -> bool:
+        """Whether float32 is multiplied, in TF32."""
+        return self.element_bytes == 4
+
+    @property
+    def keeps_x(self) -> bool:
+        """Whether a warp keeps the rows of X that it read last, for the next block: not where registers are short."""
+        return not self.is_tf32 or self.side == 16
 
     def groups(self, rows: int) -> int:
         """Blocks of threads along so many rows of Y."""
@@ -69,12 +80,12 @@ class Tile:
         return -(-rows // self.slab_rows)
 
 
-def tiles(kernel: str, block_size: int, rows: int, machine: CudaMachine) -> List[Tile]:
+def tiles(kernel: str, block_size: int, rows: int, machine: CudaMachine, *, tf32: bool = False) -> List[Tile]:
     """The tiles that a kernel ("rows", "blocks" or "vectors") can take for so many rows of Y; those that differ in
-    nothing but the cluster are neighbours.
+    nothing but the cluster are neighbours. tf32: of float32.
     """
     found = []
-    for whole in _whole_tiles(kernel, block_size, machine):
+    for whole in _whole_tiles(kernel, block_size, machine, tf32):
         for halvings in range(whole.slots.bit_length()):
             for together in (False, True):
                 tile = replace(whole, used=whole.slots >> halvings, together=together)
@@ -85,13 +96,15 @@ def tiles(kernel: str, block_size: int, rows: int, machine: CudaMachine) -> List
     return found
 
 
-def _whole_tiles(kernel: str, block_size: int, machine: CudaMachine) -> List[Tile]:
+def _whole_tiles(kernel: str, block_size: int, machine: CudaMachine, tf32: bool) -> List[Tile]:
     """Tiles of all slots of the kernels that are compiled (cpp/cuda/kernels_*.cu)."""
     if kernel == "blocks":
         return [Tile(BLOCK_SIDE, WARPS // GROUP_WARPS, 1, 1, columns=256, slab_rows=64)]
     side = VECTOR_ROWS if kernel == "vectors" else 32 if block_size % 32 == 0 else 16
     sums = LANES * machine.accumulators
     slots = sums // (SLAB_COLUMNS * side)
+    if tf32:
+        return [Tile(side, WARPS, slots, slots, slab_rows=SLAB_ROWS // 2, element_bytes=4)]
     narrow = Tile(side, WARPS, slots, slots)
     if kernel == "vectors" or not machine.has_groups:
         return [narrow]

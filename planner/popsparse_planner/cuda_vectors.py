@@ -37,9 +37,11 @@ class Gathered:
 
     A pair's class is that of its rows of X modulo 8: two pairs of one class would be read from the same banks of shared
     memory. members: int64 (groups, classes): rows of Y of each group, in units of side, -1: none; inner: int64 (pairs):
-    rows of X, in units of side; of_piece: int64 (pieces): pair of each; begins: uint32 (groups * classes + 1).
+    rows of X, in units of side; of_piece: int64 (pieces): pair of each; begins: uint32 (groups * classes + 1);
+    slab_rows: of X.
     """
 
+    slab_rows: int
     pieces: Pieces
     members: Array
     inner: Array
@@ -66,11 +68,11 @@ class Gathered:
     @property
     def slab(self) -> Array:
         """int64 (pairs): slab of X."""
-        found: Array = self.inner * self.pieces.side // SLAB_ROWS
+        found: Array = self.inner * self.pieces.side // self.slab_rows
         return found
 
 
-def _gathered(pieces: Pieces, members: Array) -> Gathered:
+def _gathered(slab_rows: int, pieces: Pieces, members: Array) -> Gathered:
     groups, classes = members.shape
     per_class = -(-pieces.grid[1] // classes)
     group_of = np.empty(groups * classes, dtype=np.int64)
@@ -79,7 +81,7 @@ def _gathered(pieces: Pieces, members: Array) -> Gathered:
     pairs, of_piece = np.unique(key, return_inverse=True)
     queue = pairs // per_class
     inner = pairs % per_class * classes + queue % classes
-    return Gathered(pieces, members, inner, of_piece.reshape(-1), begins_of(queue, groups * classes))
+    return Gathered(slab_rows, pieces, members, inner, of_piece.reshape(-1), begins_of(queue, groups * classes))
 
 
 def _neighbours(pieces: Pieces) -> Array:
@@ -118,25 +120,27 @@ def _evened(pieces: Pieces) -> Array:
     return found[(found >= 0).any(axis=1)]
 
 
-def gathered(pattern: BlockPattern, span: int, *, transposed: bool = False) -> Dict[bool, Tuple[Gathered, Steps]]:
+def gathered(
+    pattern: BlockPattern, span: int, *, transposed: bool = False, slab_rows: int = SLAB_ROWS
+) -> Dict[bool, Tuple[Gathered, Steps]]:
     """The pairs of a pattern for tiles of neighbours (True) and for others (False), with the steps that they take where
     every cluster needs every slab. PlanError beyond 2^31 stored values.
     """
     if pattern.nnz_blocks * pattern.block_size**2 >= 1 << 31:
         raise PlanError(f"W has {pattern.nnz:,} stored values: the gathered kernel numbers fewer than {1 << 31:,}")
-    pairs = neighbours(pattern, transposed=transposed)
+    pairs = neighbours(pattern, transposed=transposed, slab_rows=slab_rows)
     together = pairs, cut(pairs, pairs.slab, span)
     if pairs.classes == 1:
         return {True: together, False: together}
-    pairs = _gathered(pairs.pieces, _evened(pairs.pieces))
+    pairs = _gathered(slab_rows, pairs.pieces, _evened(pairs.pieces))
     evened = pairs, cut(pairs, pairs.slab, span)
     return {True: together, False: min(together, evened, key=lambda made: len(made[1].group))}
 
 
-def neighbours(pattern: BlockPattern, *, transposed: bool = False) -> Gathered:
+def neighbours(pattern: BlockPattern, *, transposed: bool = False, slab_rows: int = SLAB_ROWS) -> Gathered:
     """The pairs of a pattern with rows in groups as they follow one another."""
     pieces = inside(pieces_of(pattern, vector_side(pattern.block_size), transposed=transposed))
-    return _gathered(pieces, _neighbours(pieces))
+    return _gathered(slab_rows, pieces, _neighbours(pieces))
 
 
 def vector_side(block_size: int) -> int:
@@ -265,7 +269,7 @@ class VectorStream:
 
 def vector_stream(pattern: BlockPattern, tile: Tile, machine: CudaMachine, *, transposed: bool = False) -> VectorStream:
     """Lists for any block size, see cuda_tiles.tiles. PlanError beyond 2^31 stored values."""
-    pairs, by_slab = gathered(pattern, machine.span, transposed=transposed)[tile.together]
+    pairs, by_slab = gathered(pattern, machine.span, transposed=transposed, slab_rows=tile.slab_rows)[tile.together]
     layout = vector_layout(pairs, by_slab, tile, machine.span)
     steps, side = layout.steps, pairs.pieces.side
     at = layout.place[steps.group]

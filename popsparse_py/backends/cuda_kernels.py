@@ -34,6 +34,8 @@ def installed_folder() -> Path:
 
 def source_of(kernel: str) -> str:
     """The file that has a kernel: each is compiled by itself where nothing was compiled before."""
+    if "_tf32" in kernel:
+        return "kernels_tf32.cu"
     if kernel == "sampled_float32":
         return _SOURCES["elements"]
     return next((file for start, file in _SOURCES.items() if kernel.startswith(start)), "kernels_small.cu")

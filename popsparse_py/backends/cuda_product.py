@@ -6,6 +6,7 @@ from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 
+from popsparse_planner.cuda_cost import element_bytes
 from popsparse_planner.cuda_machine import RING_THREADS, SLAB_COLUMNS
 from popsparse_planner.cuda_plan import CudaPlan
 from popsparse_planner.cuda_sampled import CELL, SAMPLED_THREADS, STAGES, cells_of, sampled_stream
@@ -21,6 +22,7 @@ from .cuda_operands import Operands, Scratch
 
 ELEMENTS_COLUMNS, ELEMENTS_WARPS, ELEMENTS_THREADS = 128, 4, 128
 GATHER_THREADS = 256
+BOX_ELEMENTS = ("float16", "bfloat16", "float32")  # Boxes of cpp/cuda/driver.hpp
 
 
 class CudaProduct:
@@ -53,21 +55,27 @@ class CudaProduct:
         """
         self.values = values
         if self._packed is not None:
-            count = self._packed.num_bytes // 2
+            count = self._packed.num_bytes // self._packed_bytes
             grid = (min(-(-count // GATHER_THREADS), 65535), 1, GATHER_THREADS, 0)
             product = Operands(0, 0, self._packed.pointer, 0, 0).product(values, (0, 0))
             if count:
-                self.device.launch("gather_values", grid, product, (self.arrays[0].pointer, count), stream=stream)
+                gather = "gather_tf32" if self.plan.arithmetic == "tf32" else "gather_values"
+                self.device.launch(gather, grid, product, (self.arrays[0].pointer, count), stream=stream)
             self.values = self._packed.pointer
 
     def enqueue(self, operands: Operands, stream: int, scratch: Scratch) -> None:
         """Start y = activation(W x + bias) on the stream."""
         self._enqueue(operands, stream, scratch)
 
+    @property
+    def _packed_bytes(self) -> int:
+        """Of a packed value."""
+        return element_bytes(self.plan.dtype)
+
     def pack(self, sources: np.ndarray) -> None:
         """Keep a copy of the values in the kernel's order; sources: element of values for each of them, -1: zero."""
         self.put((sources,))
-        self._packed = self.device.empty(2 * len(sources))
+        self._packed = self.device.empty(self._packed_bytes * len(sources))
 
     def put(self, arrays: Tuple[np.ndarray, ...]) -> List[int]:
         """Addresses of work lists, brought to the device."""
@@ -77,7 +85,7 @@ class CudaProduct:
 
     def _name(self, kernel: str) -> str:
         turned = "transposed_" if self.plan.transposed else ""
-        return f"{kernel}_{turned}{self.plan.dtype}"
+        return f"{kernel}_{turned}{self.plan.arithmetic}"
 
     @property
     def _tile(self) -> Tile:
@@ -98,21 +106,20 @@ class CudaProduct:
     def _rows_name(self) -> str:
         """The row kernel of the plan's tile, or that for warpgroups."""
         wide = "_wide" if self._tile.columns > SLAB_COLUMNS else ""
-        kernel = f"rows{self._tile.side}{wide}" if self.plan.kernel == "rows" else self.plan.kernel
-        return self._name(f"{kernel}_by_rows" if self.plan.takes_rows else kernel)
+        return self._name(f"rows{self._tile.side}{wide}" if self.plan.kernel == "rows" else self.plan.kernel)
 
     def _start_vectors(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         lists = vector_stream(pattern, self._tile, self.device.machine, transposed=self.plan.transposed)
         self.pack(lists.sources)
         rest = [*self.put(lists.arrays), *self._put_lists(lists.lists)]
-        return self._ring(f"vectors_{self.plan.dtype}", lists.groups, rest)
+        return self._ring(f"vectors_{self.plan.arithmetic}", lists.groups, rest)
 
     def _ring(self, name: str, groups: int, rest: List[int]) -> Callable[[Operands, int, Scratch], None]:
         machine, tile = self.device.machine, self._tile
-        boxes = (0, 0, False, 1, False)
+        boxes = (0, 0, 0, 1)
         if machine.tensor_maps:  # of X that a block of threads copies to all of its cluster
-            lines = (tile.columns if self.plan.takes_rows else tile.slab_rows) // tile.cluster
-            boxes = (lines, SLAB_COLUMNS, self.plan.dtype == "bfloat16", tile.cluster, self.plan.takes_rows)
+            panel = SLAB_COLUMNS * 2 // tile.element_bytes  # columns
+            boxes = (tile.slab_rows // tile.cluster, panel, BOX_ELEMENTS.index(self.plan.dtype), tile.cluster)
 
         def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
             grid = (-(-operands.n // tile.columns), groups, RING_THREADS, machine.ring_bytes(tile.slab_bytes))

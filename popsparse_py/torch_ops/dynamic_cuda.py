@@ -86,9 +86,7 @@ class DynamicProducts:
         about = max(NARROWEST, 1 << (n - 1).bit_length())
         key = (shape, b, slots, about, dtype, device, transposed)
         if key not in self._plans:
-            plan = plan_cuda_dynamic(
-                shape, b, slots, about, dtype=dtype, transposed=transposed, by_rows=True, machine=device.machine
-            )
+            plan = plan_cuda_dynamic(shape, b, slots, about, dtype=dtype, transposed=transposed, machine=device.machine)
             self._plans[key] = plan
             if plan.dense_is_faster:
                 warn_of_dense(plan, stacklevel=2)

@@ -76,7 +76,7 @@ class CudaProducts:
 
     def __init__(self, pattern: BlockPattern, device: CudaDevice) -> None:
         self.pattern, self.device = pattern, device
-        self._plans: Dict[Tuple[bool, int, str], CudaPlan] = {}
+        self._plans: Dict[Tuple[bool, int, str, bool], CudaPlan] = {}
         self._lists: Dict[Tuple[bool, str, str, Optional[Tile], int], CudaProduct] = {}
         self._samplers: Dict[str, CudaSampler] = {}
         self._loaded: Dict[int, Any] = {}
@@ -86,10 +86,13 @@ class CudaProducts:
     def plan(self, n: int, dtype: str, *, transposed: bool) -> CudaPlan:
         """The plan of W x, or of its transpose times x, for about n columns."""
         about = max(dynamic_cuda.NARROWEST, 1 << (n - 1).bit_length())
-        key = (transposed, about, dtype)
+        tf32 = dtype == "float32" and _tf32_is_allowed()
+        key = (transposed, about, dtype, tf32)
         if key not in self._plans:
             machine = self.device.machine
-            plan = plan_cuda(self.pattern, about, dtype=dtype, transposed=transposed, by_rows=True, machine=machine)
+            plan = plan_cuda(
+                self.pattern, about, dtype=dtype, transposed=transposed, by_rows=True, machine=machine, tf32=tf32
+            )
             self._plans[key] = plan
             if plan.dense_is_faster:
                 warn_of_dense(plan, stacklevel=2)
@@ -104,7 +107,8 @@ class CudaProducts:
     def multiply(self, plan: CudaPlan, x: Tensor, values: Tensor, bias: Optional[Tensor]) -> Tensor:
         """y (m, n) = W x + bias of x (k, n)."""
         blocks = values[: self.pattern.nnz_blocks].contiguous()
-        key = (plan.transposed, plan.dtype, plan.kernel, plan.tile, plan.n if plan.kernel.startswith("decode") else 0)
+        few = plan.n if plan.kernel.startswith("decode") else 0
+        key = (plan.transposed, plan.arithmetic, plan.kernel, plan.tile, few)
         with self._lock:  # which values a product reads is part of its state
             product = self._lists.get(key)
             if product is None:
@@ -180,6 +184,13 @@ def _product(
         w = products.dense(values)
         return x @ w if transposed else torch.nn.functional.linear(x, w, bias)
     return products.multiply(plan, x.T, values, bias).T.contiguous()
+
+
+def _tf32_is_allowed() -> bool:
+    """Torch's own switch for products of float32 on the GPU; off by default."""
+    matmul = torch.backends.cuda.matmul
+    precision = getattr(matmul, "fp32_precision", None)  # of torch 2.9 and later, where the older switch sets it too
+    return bool(matmul.allow_tf32) if precision is None else bool(precision == "tf32")
 
 
 def _name(tensor: Tensor) -> str:

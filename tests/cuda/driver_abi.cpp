@@ -12,6 +12,7 @@ static_assert(ours::kMinor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
 static_assert(ours::kSharedBytes == CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
 static_assert(ours::kMaxDynamicShared == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
 static_assert(ours::kFloat16 == CU_TENSOR_MAP_DATA_TYPE_FLOAT16);
+static_assert(ours::kFloat32 == CU_TENSOR_MAP_DATA_TYPE_FLOAT32);
 static_assert(ours::kBfloat16 == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16);
 static_assert(ours::kSwizzle128 == CU_TENSOR_MAP_SWIZZLE_128B);
 static_assert(ours::kPromote256 == CU_TENSOR_MAP_L2_PROMOTION_L2_256B);

@@ -9,6 +9,7 @@ from popsparse_planner import BlockPattern
 from popsparse_py import BlockSparseMatrix
 
 UNIT = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24}  # half the spacing at 1
+TF32_UNIT = 2.0**-11  # of an operand: 10 bits behind the point
 SMALLEST = {"bfloat16": 2.0**-133, "float16": 2.0**-24, "float32": 2.0**-149}
 
 
@@ -53,11 +54,15 @@ def case(
 
 
 def assert_product(y: Any, w: np.ndarray, x: Any, dtype: str, bias: Any = 0.0) -> None:
-    """Fails unless y is W x + bias: sums in float32 in any order, one rounding to dtype."""
+    """Fails unless y is W x + bias: sums in float32 in any order, one rounding to dtype; "tf32": of float32, with both
+    operands rounded to TF32 first.
+    """
     found, right = exact(y), exact(x)
-    wanted = w @ right + bias
-    steps = (w.shape[1] + 8) * UNIT["float32"] * (np.abs(w) @ np.abs(right) + np.abs(bias))
-    bound = 1.01 * (steps + UNIT[dtype] * np.abs(wanted)) + SMALLEST[dtype]
+    wanted, absolute = w @ right + bias, np.abs(w) @ np.abs(right)
+    steps = (w.shape[1] + 8) * UNIT["float32"] * (absolute + np.abs(bias))
+    operands = (2 * TF32_UNIT + TF32_UNIT**2) * absolute if dtype == "tf32" else 0.0
+    kept = "float32" if dtype == "tf32" else dtype
+    bound = 1.01 * (steps + operands + UNIT[kept] * np.abs(wanted)) + SMALLEST[kept]
     share = np.where(np.isfinite(found), np.abs(found - wanted) / bound, np.inf)
     worst = np.unravel_index(int(np.argmax(share)), share.shape)
     assert share[worst] <= 1, f"y{worst} = {found[worst]}, expected {wanted[worst]}: {share[worst]:.3g} times the bound"

@@ -30,7 +30,7 @@ MOST_REGISTERS = {
 # ptxas for sm_120 puts 8 bytes of zeros on the stack where it copies by tensor maps; nothing reads them.
 STACK_BYTES = {"120": 8}
 OLDEST_NVCC = (12, 8)
-KERNELS_OF_A_MACHINE = {"Ampere": 54, "Blackwell": 54, "Hopper": 78}
+KERNELS_OF_A_MACHINE = {"Ampere": 52, "Blackwell": 52, "Hopper": 64}
 
 
 # 64 sums and 64 factors at once, with 32 registers.
@@ -118,8 +118,6 @@ MEANT = {
         "rows16_transposed_bfloat16_Hopper": {"HMMA": 128, "LDSM.16.MT88.4": 16, "MOVM.16.MT88": 16},
         "rows16_wide_float16_Hopper": {"HMMA": 128, "LDSM.16.MT88.4": 32, "UTMALDG": 2, "USETMAXREG": 2},
         "rows32_wide_bfloat16_Hopper": {"HMMA": 64, "LDSM.16.MT88.4": 16, "UTMALDG": 2},
-        "rows16_by_rows_bfloat16_Hopper": {"HMMA": 128, "LDSM.16.M88.4": 16, "UTMALDG": 2, "MOVM.16.MT88": 64},
-        "blocks_by_rows_float16_Hopper": {"HGMMA.64x256x16.F32": 4, "UTMALDG": 1, "MOVM.16.MT88": 64},
         "vectors_float16_Hopper": {
             "HMMA": 128,
             "LDSM.16.MT88.4": 16,
@@ -132,6 +130,8 @@ MEANT = {
         "sampled_bfloat16_Hopper": {"HMMA": 64, "LDSM.16.M88.4": 64, "LDGSTS": 1},
         "blocks_bfloat16_Hopper": {"HGMMA.64x256x16.F32.BF16": 4, "UTMALDG": 4, "USETMAXREG": 2},
         "elements16_float32_Hopper": {"FFMA": 256},
+        "rows32_transposed_tf32_Hopper": {"HMMA.1688.F32.TF32": 128, "LDS": 64, "UTMALDG": 1, "USETMAXREG": 2},
+        "vectors_tf32_Hopper": {"HMMA.1688.F32.TF32": 256, "LDS": 128, "LDG.E.NA.128.CONSTANT": 8},
     },
     "80": {"rows16_bfloat16_Ampere": {"HMMA": 64, "LDSM.16.MT88.4": 16, "LDGSTS": 1}},
     "120": {"rows16_bfloat16_Blackwell": {"HMMA": 64, "LDSM.16.MT88.4": 16, "UTMALDG": 1}},

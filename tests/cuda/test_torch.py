@@ -84,6 +84,24 @@ def test_dense_is_used_and_said_where_it_is_faster(on_device: Any, monkeypatch: 
     np.testing.assert_allclose(dx.numpy(), exact(dy) @ dense, rtol=1e-2, atol=1e-1)
 
 
+def test_float32_follows_the_switch_of_torch(on_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = lambda b, n, dtype, **_: ["rows" if dtype == "tf32" else "elements"]  # noqa: E731
+    monkeypatch.setattr("popsparse_planner.cuda_plan.kernels_for", taken)  # whichever is faster for so small a product
+    values, places, dense, x, dy = operands(16, "float32", 40)
+    assert_product(kernels_cuda.linear(x, values, None, *places, 192).T, dense, x.T, "float32")
+    torch.set_float32_matmul_precision("high")
+    try:
+        y = kernels_cuda.linear(x, values, None, *places, 192)
+        dx = kernels_cuda.linear_transposed(dy, values, *places, 288)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert_product(y.T, dense, x.T, "tf32")
+    assert_product(dx.T, dense.T, dy.T, "tf32")
+    with pytest.raises(AssertionError, match="times the bound"):
+        assert_product(y.T, dense, x.T, "float32")
+    assert_product(kernels_cuda.linear(x, values, None, *places, 192).T, dense, x.T, "float32")
+
+
 def test_every_operator_has_a_cuda_kernel() -> None:
     for product in (operators.linear, operators.linear_transposed, operators.sampled):
         name = product.operator._qualname

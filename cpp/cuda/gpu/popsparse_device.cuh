@@ -192,6 +192,13 @@ POPSPARSE_DEVICE uint32_t transposeMatrix(uint32_t row) {
   return column;
 }
 
+// 4 bytes of shared memory.
+POPSPARSE_DEVICE uint32_t loadShared(uint32_t address) {
+  uint32_t found;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(found) : "r"(address) : "memory");
+  return found;
+}
+
 // --- element types
 
 // One product of a warpgroup, of elements of a type, with 128 sums in each lane.
@@ -199,7 +206,7 @@ POPSPARSE_DEVICE uint32_t transposeMatrix(uint32_t row) {
 #define POPSPARSE_SUMS8(d, i)                                                                                          \
   POPSPARSE_SUMS(d, i), POPSPARSE_SUMS(d, i + 1), POPSPARSE_SUMS(d, i + 2), POPSPARSE_SUMS(d, i + 3),                  \
       POPSPARSE_SUMS(d, i + 4), POPSPARSE_SUMS(d, i + 5), POPSPARSE_SUMS(d, i + 6), POPSPARSE_SUMS(d, i + 7)
-#define POPSPARSE_WGMMA(type, turned, d, a, x)                                                                         \
+#define POPSPARSE_WGMMA(type, d, a, x)                                                                                 \
   asm volatile("wgmma.mma_async.sync.aligned.m64n256k16.f32." type "." type " {"                                       \
                "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                \
                "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                      \
@@ -209,9 +216,26 @@ POPSPARSE_DEVICE uint32_t transposeMatrix(uint32_t row) {
                "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "                      \
                "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "          \
                "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "     \
-               "{%128, %129, %130, %131}, %132, 1, 1, 1, " turned ";"                                                  \
+               "{%128, %129, %130, %131}, %132, 1, 1, 1, 1;"                                                           \
                : POPSPARSE_SUMS8(d, 0), POPSPARSE_SUMS8(d, 8), POPSPARSE_SUMS8(d, 16), POPSPARSE_SUMS8(d, 24)          \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(x))
+
+// float32 of which MMA multiplies the first 10 bits behind the point.
+struct Tf32 {
+  // c (16 x 8) += a (16 x 8) b (8 x 8), sums in float; a, b: rounded.
+  static POPSPARSE_DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  }
+  // A float32 to the nearest, ties away from zero.
+  static POPSPARSE_DEVICE uint32_t round(uint32_t bits) {
+    uint32_t rounded;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(__uint_as_float(bits)));
+    return rounded;
+  }
+};
 
 struct Bfloat16 {
   // c (16 x 8) += a (16 x 16) b (16 x 8), sums in float.
@@ -228,16 +252,10 @@ struct Bfloat16 {
     return both;
   }
   static POPSPARSE_DEVICE float widen(uint16_t bits) { return __uint_as_float(static_cast<uint32_t>(bits) << 16); }
-  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor, byRows: of its
-  // transpose. Only on sm_90a.
-  template <bool byRows>
+  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor. Only on sm_90a.
   static POPSPARSE_DEVICE void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    if constexpr (byRows) {
-      POPSPARSE_WGMMA("bf16", "0", d, a, x);
-    } else {
-      POPSPARSE_WGMMA("bf16", "1", d, a, x);
-    }
+    POPSPARSE_WGMMA("bf16", d, a, x);
 #endif
   }
 };
@@ -259,16 +277,10 @@ struct Float16 {
     asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
     return value;
   }
-  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor, byRows: of its
-  // transpose. Only on sm_90a.
-  template <bool byRows>
+  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor. Only on sm_90a.
   static POPSPARSE_DEVICE void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    if constexpr (byRows) {
-      POPSPARSE_WGMMA("f16", "0", d, a, x);
-    } else {
-      POPSPARSE_WGMMA("f16", "1", d, a, x);
-    }
+    POPSPARSE_WGMMA("f16", d, a, x);
 #endif
   }
 };
@@ -309,10 +321,18 @@ POPSPARSE_DEVICE float notANumber() {
 
 // --- loads of what no kernel writes
 
-// 8 bytes that are read once: they take no place in the first cache.
+// 8 or 16 bytes that are read once: they take no place in the first cache.
 POPSPARSE_DEVICE uint2 loadOnce(const uint2 *from) {
   uint2 found;
   asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(found.x), "=r"(found.y) : "l"(from));
+  return found;
+}
+
+POPSPARSE_DEVICE uint4 loadOnce(const uint4 *from) {
+  uint4 found;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(found.x), "=r"(found.y), "=r"(found.z), "=r"(found.w)
+               : "l"(from));
   return found;
 }
 

@@ -208,7 +208,7 @@ int cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, void *base, const
                            int swizzle, int, int) {
   const bool sound =
       rank == 2 && swizzle == kSwizzle128 && interleave == 0 && elementStrides[0] == 1 && elementStrides[1] == 1;
-  const int elementBytes = type == kFloat16 || type == kBfloat16 ? 2 : 0;
+  const int elementBytes = type == kFloat32 ? 4 : type == kFloat16 || type == kBfloat16 ? 2 : 0;
   if (!sound || elementBytes == 0 || strides[0] % 16 != 0 || reinterpret_cast<std::uintptr_t>(base) % 16 != 0) {
     return kInvalidValue;
   }

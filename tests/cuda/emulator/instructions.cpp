@@ -54,6 +54,37 @@ void multiplyTogether(void **lanes) {
   }
 }
 
+float tf32(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, 4);
+  if ((bits & 0x1fff) != 0 && value == value) {
+    fail("an operand of a TF32 product was not rounded");
+  }
+  return value;
+}
+
+void multiplyTf32Together(void **lanes) {
+  float a[16][8], b[8][8];
+  for (int t = 0; t < 32; ++t) {
+    const Multiply &mine = *static_cast<Multiply *>(lanes[t]);
+    const int q = t / 4, p = t % 4;
+    for (int r = 0; r < 4; ++r) {
+      a[q + r % 2 * 8][p + r / 2 * 4] = tf32(mine.a[r]);
+    }
+    b[p][q] = tf32(mine.b[0]);
+    b[p + 4][q] = tf32(mine.b[1]);
+  }
+  for (int t = 0; t < 32; ++t) {
+    float *c = static_cast<Multiply *>(lanes[t])->c;
+    for (int e = 0; e < 4; ++e) {
+      const int row = t / 4 + e / 2 * 8, column = t % 4 * 2 + e % 2;
+      for (int k = 0; k < 8; ++k) {
+        c[e] += a[row][k] * b[k][column];
+      }
+    }
+  }
+}
+
 // A box in shared memory under the 128-byte swizzle, zeros beyond the edges of the matrix.
 void fillBox(const BoxMap &box, int column, int row, uint8_t *shared) {
   for (int r = 0; r < box.boxRows; ++r) {
@@ -73,23 +104,21 @@ struct GroupMultiply {
   float (*d)[4];
   const uint32_t *a;
   uint64_t x;
-  bool byRows;
   float (*widen)(uint16_t);
 };
 
 constexpr int kGroupColumns = 256;
 
-// Element (k, column) of the right operand that a descriptor names, under the 128-byte swizzle: panels of 64 columns,
-// atoms of 8 rows of 128 bytes; by rows, atoms of 8 columns of 128 bytes of k.
+// Element (k, column) of the right operand that a descriptor names: panels of 64 columns, atoms of 8 rows of 128 bytes,
+// 128-byte swizzle.
 float rightElement(const GroupMultiply &mine, int k, int column) {
   const auto field = [&mine](int bit) { return static_cast<uint32_t>(mine.x >> bit & 0x3fff) << 4; };
   if (mine.x >> 62 != 1) {
     fail("a descriptor names another swizzle than that of 128 bytes");
   }
-  const auto c = static_cast<uint32_t>(column), row = static_cast<uint32_t>(k);
-  const uint32_t plain =
-      field(0) + (mine.byRows ? c / 8 * field(32) + c % 8 * 128 + row * 2
-                              : c / 64 * field(16) + row / 8 * field(32) + row % 8 * 128 + c % 64 * 2);
+  const uint32_t plain = field(0) + static_cast<uint32_t>(column / 64) * field(16) +
+                         static_cast<uint32_t>(k / 8) * field(32) +
+                         static_cast<uint32_t>(k % 8 * 128 + column % 64 * 2);
   uint16_t bits;
   std::memcpy(&bits, readShared(plain ^ (plain >> 7 & 7) << 4, 2), 2);
   return mine.widen(bits);
@@ -310,8 +339,13 @@ void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, f
   meet("mma", &mine, multiplyTogether);
 }
 
-void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x, bool byRows, float (*widen)(uint16_t)) {
-  GroupMultiply mine{d, a, x, byRows, widen};
+void multiplyTf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  Multiply mine{c, a, {b0, b1}, nullptr};
+  meet("mma.tf32", &mine, multiplyTf32Together);
+}
+
+void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x, float (*widen)(uint16_t)) {
+  GroupMultiply mine{d, a, x, widen};
   meet("wgmma", &mine, multiplyGroupTogether, 128);
 }
 

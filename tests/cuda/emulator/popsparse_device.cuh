@@ -21,6 +21,12 @@
 struct alignas(8) uint2 {
   uint32_t x, y;
 };
+struct alignas(16) uint4 {
+  uint32_t x, y, z, w;
+};
+struct alignas(8) float2 {
+  float x, y;
+};
 struct alignas(16) float4 {
   float x, y, z, w;
 };
@@ -108,12 +114,28 @@ inline uint32_t transposeMatrix(uint32_t row) {
   return emulator::transposeMatrix(row);
 }
 
+inline uint32_t loadShared(uint32_t address) {
+  uint32_t found;
+  std::memcpy(&found, emulator::readShared(address, 4), 4);
+  return found;
+}
+
+struct Tf32 {
+  static void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    emulator::multiplyTf32(c, a, b0, b1);
+  }
+  static uint32_t round(uint32_t bits) {
+    const bool isNan = (bits & 0x7fffffff) > 0x7f800000;
+    return isNan ? 0x7fffffff : (bits + 0x1000) & ~uint32_t{0x1fff};
+  }
+};
+
 struct Bfloat16 {
   static void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     emulator::multiply(c, a, b0, b1, widen);
   }
-  template <bool byRows> static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
-    emulator::multiplyGroup(d, a, x, byRows, widen);
+  static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
+    emulator::multiplyGroup(d, a, x, widen);
   }
   static uint32_t pack(float first, float second) {
     return rounded(first) | static_cast<uint32_t>(rounded(second)) << 16;
@@ -137,8 +159,8 @@ struct Float16 {
   static void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     emulator::multiply(c, a, b0, b1, widen);
   }
-  template <bool byRows> static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
-    emulator::multiplyGroup(d, a, x, byRows, widen);
+  static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
+    emulator::multiplyGroup(d, a, x, widen);
   }
   static uint32_t pack(float first, float second) {
     return bitsOf(first) | static_cast<uint32_t>(bitsOf(second)) << 16;
@@ -168,6 +190,9 @@ inline float notANumber() {
   return std::numeric_limits<float>::quiet_NaN();
 }
 inline uint2 loadOnce(const uint2 *from) {
+  return emulator::checkedLoad(from);
+}
+inline uint4 loadOnce(const uint4 *from) {
   return emulator::checkedLoad(from);
 }
 template <class T> inline T loadConstant(const T *from) {
