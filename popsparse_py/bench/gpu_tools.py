@@ -1,16 +1,18 @@
-"""NVIDIA's own tools on small runs: compute-sanitizer's checks, and ncu's counters beside what the plans count."""
+"""NVIDIA's own tools: compute-sanitizer's checks of small products, and ncu's counters beside what the plans count."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import subprocess
 import sys
 from typing import Any, Dict, List
 
 SANITIZERS = ("memcheck", "racecheck")
-# What the counters measure, by the plan's names; bytes for each unit of the counter.
+# What the counters measure, by the plan's names; bytes for each unit of the counter. Of shared memory: what warps read
+# and write, without what the tensor memory accelerator writes.
 COUNTERS = {
     "memory_bytes": ("dram__bytes.sum", 1.0),
     "l2_bytes": ("lts__t_bytes.sum", 1.0),
@@ -28,8 +30,10 @@ _PRODUCT = (
     "from popsparse_py.bench.gpu_timing import operands_of, ours\n"
     "pattern = BlockPattern.random(({size}, {size}), density=Fraction(1, 16), block_size={b}, seed=0)\n"
     "values, w, operands = operands_of(pattern, {size}, 'bfloat16')\n"
-    "ours(pattern, values, {size}, 'bfloat16')[0](operands[0])\n"
-    "import torch; torch.cuda.synchronize()"
+    "call, counts = ours(pattern, values, {size}, 'bfloat16')\n"
+    "call(operands[0])\n"
+    "import json, torch; torch.cuda.synchronize()\n"
+    "print('plan:', json.dumps(counts))"
 )
 
 
@@ -63,7 +67,9 @@ def _counted(b: int, size: int) -> Dict[str, Any]:
 
 
 def counters_of(text: str) -> Dict[str, Any]:
-    """The bytes of the last kernel in ncu's raw page as CSV: a line of names, one of units, one for each kernel."""
+    """The bytes of the last kernel in ncu's raw page as CSV: a line of names, one of units, one for each kernel; and
+    what the plan counts, from the line that begins with "plan:".
+    """
     lines = [line for line in text.splitlines() if line.startswith('"')]
     rows = list(csv.reader(io.StringIO("\n".join(lines))))
     if len(rows) < 3:
@@ -73,7 +79,11 @@ def counters_of(text: str) -> Dict[str, Any]:
     if missing:
         raise ValueError(f"ncu knows no {', '.join(missing)}")
     measured = {key: float(named[name].replace(",", "")) * unit for key, (name, unit) in COUNTERS.items()}
-    return {"kernel": named.get("Kernel Name", ""), "measured": measured}
+    counts: Dict[str, float] = next(
+        (json.loads(line[5:]) for line in text.splitlines() if line.startswith("plan:")), {}
+    )
+    planned = {key: counts[key] for key in COUNTERS if key in counts}
+    return {"kernel": named.get("Kernel Name", ""), "measured": measured, "planned": planned}
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
-from popsparse_planner.cuda_plan import plan_cuda
-from popsparse_planner.pattern import BlockPattern
-
-from . import gpu_goals
+from . import gpu_goals, gpu_predicted
 from .gpu_goals import DENSITIES, GOALS, OVER_PEERS, SPEEDUPS, rows_of, speedup
 from .readme import between
 from .result_tables import RESULTS, stored
 
 BEGIN = "<!-- gpu: written by `python -m popsparse_py.bench readme` -->"
 END = "<!-- end of gpu -->"
-_SIZE = 4096
+_BELOW = """it is missed,
+"dense" where auto is to take a dense copy. W 4096 x 4096, n = 4096, bfloat16, uniform random blocks."""
 
 
 def with_gpu_table(text: str) -> str:
@@ -27,33 +24,28 @@ def with_gpu_table(text: str) -> str:
 
 
 def predicted_lines() -> List[str]:
-    """Predicted speed-ups beside the goals; the same on every machine."""
+    """What plans for an H200 say of the goals; the same on every machine."""
+    report = gpu_predicted.report()
+    goals = [goal for goal in GOALS if goal.found(report) is not None]
     return [
-        "Predicted for an H200, never measured: times faster than the dense product / the goal, bold where the",
-        f"prediction misses it. W {_SIZE} x {_SIZE}, n = {_SIZE}, bfloat16, uniform random blocks.",
+        f"Predicted for an H200, never measured: times faster than the dense product / the goal, bold where {_BELOW}",
         "",
-        *_grid(predicted_speedup),
+        *_grid(report),
+        "",
+        "| goal | asked for | predicted |",
+        "| --- | ---: | ---: |",
+        *(_goal_line(report, goal) for goal in goals),
     ]
-
-
-def predicted_speedup(b: int, density: Fraction) -> Optional[float]:
-    """Of the plan for one random pattern."""
-    pattern = BlockPattern.random((_SIZE, _SIZE), density=density, block_size=b, seed=0)
-    return plan_cuda(pattern, _SIZE).speedup_vs_dense
 
 
 def measured_lines(report: Dict[str, Any]) -> List[str]:
     """Speed-ups over dense and over other libraries that were measured, each beside its goal."""
     machine = report["machine"]
-
-    def measured(b: int, density: Fraction) -> Optional[float]:
-        return next((speedup(row) for row in rows_of(report, "timing", b=b, d=density)), None)
-
     return [
         f"Measured on {machine['device']['name']}, {machine['date'][:10]}, torch {machine['packages']['torch']}: times",
-        f"faster than cuBLAS / the goal, bold where it is missed. W {_SIZE} x {_SIZE}, n = {_SIZE}, bfloat16.",
+        f"faster than cuBLAS / the goal, bold where {_BELOW}",
         "",
-        *_grid(measured),
+        *_grid(report),
         "",
         "| goal | asked for | measured |",
         "| --- | ---: | ---: |",
@@ -62,12 +54,12 @@ def measured_lines(report: Dict[str, Any]) -> List[str]:
     ]
 
 
-def _grid(found: Callable[[int, Fraction], Optional[float]]) -> List[str]:
+def _grid(report: Dict[str, Any]) -> List[str]:
     head = f"| b | {' | '.join(map(str, DENSITIES))} |"
     lines = [head, f"| ---: |{' ---: |' * len(DENSITIES)}"]
     for b, goals in SPEEDUPS.items():
-        cells = [_cell(found(b, density), goal) for density, goal in zip(DENSITIES, goals)]
-        lines.append(f"| {b} | {' | '.join(cells)} |")
+        found = [next(map(speedup, rows_of(report, "timing", b=b, d=density)), None) for density in DENSITIES]
+        lines.append(f"| {b} | {' | '.join(map(_cell, found, goals))} |")
     return lines
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from popsparse_planner import load_target, plan_static
-from popsparse_py.bench import child, dynamic, measure, readme, readme_dynamic, startup, static
+from popsparse_py.bench import child, dynamic, measure, readme, readme_dynamic, readme_gpu, startup, static
 from popsparse_py.bench.__main__ import app
 from popsparse_py.bench.measure import BenchError, Case, Measurement
 
@@ -26,6 +26,8 @@ def test_readme_table_is_up_to_date() -> None:
     assert readme.with_table(text) == text, "run: python -m popsparse_py.bench readme"
     assert readme_dynamic.BEGIN in text
     assert readme_dynamic.with_dynamic_table(text) == text, "run: python -m popsparse_py.bench readme"
+    assert readme_gpu.BEGIN in text
+    assert readme_gpu.with_gpu_table(text) == text, "run: python -m popsparse_py.bench readme"
 
 
 def test_dynamic_table_needs_both_markers() -> None:

@@ -17,7 +17,17 @@ from typer.testing import CliRunner
 from popsparse_planner import BlockPattern
 from popsparse_py import BlockSparseMatrix
 from popsparse_py.backends.cuda import CudaBackend
-from popsparse_py.bench import gpu, gpu_correctness, gpu_goals, gpu_peers, gpu_stages, gpu_timing, gpu_tools, readme_gpu
+from popsparse_py.bench import (
+    gpu,
+    gpu_correctness,
+    gpu_goals,
+    gpu_peers,
+    gpu_stages,
+    gpu_timing,
+    gpu_tools,
+    readme_gpu,
+    result_tables,
+)
 from popsparse_py.bench.__main__ import app
 from popsparse_py.cli.app import app as command_line
 from popsparse_py.ops import targets
@@ -190,6 +200,12 @@ def test_stages_write_what_the_goals_ask_for(
     lines = readme_gpu.measured_lines(report)
     assert "| 16 | 2.00 / 1.7 | failed / 2.6 | failed / 3.6 | failed / 5 | failed / 7 |" in lines
     assert "| auto: time over that of dense | at most 1.05 | 0.50 |" in lines
+    for module in (readme_gpu, result_tables):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    out.write_text(json.dumps(report))
+    shown = readme_gpu.with_gpu_table(f"before\n{readme_gpu.BEGIN}\nold\n{readme_gpu.END}\nafter\n")
+    assert shown == "\n".join(["before", readme_gpu.BEGIN, *lines, readme_gpu.END, "after\n"])
+    assert "Measured on emulated, 2000-01-01, torch 0" in shown
     assert "| b = 16: times faster than torch_bsr_tuned, blksprs, at the least | 2.5 | 3.00 |" in lines
     assert "| b = 128: times faster than torch_bsr_tuned, blksprs, stk, at the least | 1.4 | not measured |" in lines
 
@@ -258,6 +274,7 @@ def tool(folder: Path, name: str, text: str, code: int = 0) -> None:
 
 
 RAW = """==PROF== Connected to process 1
+plan: {"kernel": "rows", "memory_bytes": 1000.0, "l2_bytes": 2000.0, "shared_bytes": 3000.0}
 "ID","Kernel Name","dram__bytes.sum","lts__t_bytes.sum","l1tex__data_pipe_lsu_wavefronts_mem_shared.sum"
 "","","byte","byte",""
 "0","rows16_bfloat16_Hopper","1,024","2048.5","10"
@@ -270,6 +287,7 @@ def test_tools_say_what_they_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     rows = gpu_tools.counted(512)
     assert [row["block_size"] for row in rows] == [4, 16, 64]
     assert rows[0]["measured"] == {"memory_bytes": 1024.0, "l2_bytes": 2048.5, "shared_bytes": 1280.0}
+    assert rows[0]["planned"] == {"memory_bytes": 1000.0, "l2_bytes": 2000.0, "shared_bytes": 3000.0}
     assert "--clock-control none" in (tmp_path / "ncu.arguments").read_text()
     tool(tmp_path, "ncu", "==ERROR== ERR_NVGPUCTRPERM", 1)
     assert gpu_tools.counted(512)[0]["absent"] == "no kernel was counted; ncu: ==ERROR== ERR_NVGPUCTRPERM"
