@@ -33,7 +33,7 @@ class CudaCount:
     turned_bytes: through HBM, by kernels of their own before and after, which transpose X and Y.
 
     Where rows of Y are kept in registers: filled_bytes: of shared_bytes, those of X written there; balance: work of the
-    heaviest warp of each block of threads over the mean; blocks: of threads, 0 elsewhere; slabs_copied, slabs: of X, by
+    heaviest warp of each block of threads over the mean; blocks: of threads, 0 where not counted; slabs_copied, slabs: of X, by
     all row groups, and if each needed all of them.
     """
 
@@ -213,6 +213,7 @@ def decode_count(
         mma_flops=2.0 * values * columns,
         fma_flops=0.0,
         launches=2 if stream.ranges > 1 else 1,
+        blocks=blocks_of_threads * stream.ranges,
     )
 
 
@@ -229,4 +230,5 @@ def decode_vectors_count(cut: DecodeSteps, shape: Tuple[int, int], n: int, block
         mma_flops=2.0 * cut.steps * groups * STEP_VALUES * columns,
         fma_flops=0.0,
         launches=2 if cut.ranges > 1 else 1,
+        blocks=blocks_of_threads * cut.ranges,
     )

@@ -20,6 +20,7 @@ from ..formats import BlockSparseMatrix
 
 # Half the spacing at 1 of the results, and of the sums.
 _UNITS = {"float16": 2.0**-11, "float32": 2.0**-24}
+_TF32_UNIT = 2.0**-11  # of an operand that is rounded to TF32
 _SHAPE = (400, 1100)  # ragged for every block size, longer than the ring of slabs
 _GUARD_BYTES = 4096  # behind everything that is allocated
 _POISON = 0xFF  # bytes of a NaN of every type
@@ -108,11 +109,24 @@ def _check(backend: CudaBackend, b: int, dtype: str, n: int, seed: int) -> Itera
             kernel.load(a)
             share = _share(kernel.multiply(operand), w, operand.astype(np.float64), dtype)
             yield Checked(f"{name}{' transposed' if transposed else ''}", b, dtype, n, share)
+        if dtype == "float32":
+            yield _check_tf32(backend, a, operand, w, transposed)
         if not transposed:
             yield from _check_encoded(backend.device, a, x, dense, seed)
     values = backend.sampled(pattern, dy, x)
     whole, mask = _placed(pattern, values), _placed(pattern, np.ones_like(values)) != 0
     yield Checked("sampled", b, dtype, n, _share(whole, dy.astype(np.float64), x.T.astype(np.float64), dtype, mask))
+
+
+def _check_tf32(backend: CudaBackend, a: BlockSparseMatrix, x: np.ndarray, w: np.ndarray, transposed: bool) -> Checked:
+    """W x, or W^T x, with both operands rounded to TF32."""
+    b, n, machine = a.block_size, x.shape[1], backend.device.machine
+    name = kernels_for(b, n, "tf32", transposed=transposed, machine=machine)[0]
+    plan = plan_cuda(a.pattern, n, dtype="float32", transposed=transposed, machine=machine, kernel=name, tf32=True)
+    kernel = backend.compile(plan, transposed=transposed)
+    kernel.load(a)
+    share = _share(kernel.multiply(x), w, x.astype(np.float64), "float32", operand_unit=_TF32_UNIT)
+    return Checked(f"{name}{' transposed' if transposed else ''}", b, "tf32", n, share)
 
 
 class _Memory:
@@ -164,10 +178,16 @@ def _placed(pattern: BlockPattern, values: np.ndarray) -> np.ndarray:
     return grid.transpose(0, 2, 1, 3).reshape(rows * b, columns * b)[:m, :k]
 
 
-def _share(found: np.ndarray, w: np.ndarray, x: np.ndarray, dtype: str, mask: Any = True) -> float:
-    """The largest error of w x where mask is true, in bounds; infinity where an element is no number."""
+def _share(
+    found: np.ndarray, w: np.ndarray, x: np.ndarray, dtype: str, mask: Any = True, operand_unit: float = 0.0
+) -> float:
+    """The largest error of w x where mask is true, in bounds; infinity where an element is no number.
+
+    operand_unit: half the spacing at 1 of operands that are rounded before they are multiplied.
+    """
     wanted = np.where(mask, w @ x, 0.0)
-    sums = (w.shape[1] + 8) * _UNITS["float32"] * (np.abs(w) @ np.abs(x))
+    steps = (w.shape[1] + 8) * _UNITS["float32"] + 2 * operand_unit + operand_unit**2
+    sums = steps * (np.abs(w) @ np.abs(x))
     bound = 1.01 * (sums + _UNITS[dtype] * np.abs(wanted)) + 2.0**-24
     error = np.abs(found.astype(np.float64) - wanted) / bound
     return float(np.max(np.where(np.isfinite(error), error, np.inf), initial=0.0))
