@@ -33,8 +33,8 @@ class CudaCount:
     turned_bytes: through HBM, by kernels of their own before and after, which transpose X and Y.
 
     Where rows of Y are kept in registers: filled_bytes: of shared_bytes, those of X written there; balance: work of the
-    heaviest warp of each block of threads over the mean; blocks: of threads, 0 where not counted; slabs_copied, slabs: of X, by
-    all row groups, and if each needed all of them.
+    heaviest warp of each block of threads over the mean; slabs_copied, slabs: of X, by all row groups, and if each
+    needed all of them. blocks: of threads, 0 where there are always many.
     """
 
     memory_bytes: float
