@@ -116,7 +116,7 @@ def _skewed(report: Report) -> Optional[float]:
 
 
 def _float32(report: Report) -> Optional[float]:
-    rows = rows_of(report, "float32")
+    rows = rows_of(report, "float32", dtype="float32")
     ratios = [(speedup(row), float(Fraction(row["density"]))) for row in rows]
     return _least(None if ratio is None else ratio * density for ratio, density in ratios)
 

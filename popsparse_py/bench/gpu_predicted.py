@@ -37,7 +37,7 @@ def _row(
     pattern = BlockPattern.random((size, size), density=density, block_size=b, seed=0, kind=kind)
     plan = plan_cuda(pattern, n, dtype=dtype)
     seconds = {"popsparse": plan.cost.total_seconds, "dense": plan.dense_seconds}
-    return {"block_size": b, "density": str(density), "n": n, "kind": kind, "seconds": seconds}
+    return {"block_size": b, "density": str(density), "n": n, "kind": kind, "dtype": dtype, "seconds": seconds}
 
 
 def _dynamic_row(b: int, density: Fraction) -> Row:

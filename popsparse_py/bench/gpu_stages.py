@@ -5,10 +5,12 @@ Every function gives plain numbers for JSON. A row that fails says why and the o
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from contextlib import contextmanager
 from fractions import Fraction
 from importlib import import_module
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from popsparse_planner.pattern import BlockPattern
 
@@ -44,10 +46,9 @@ def ceilings() -> Dict[str, float]:
     del to
     for size in (1024, 2048, 4096, 8192):
         found[f"dense_{size}_flops_per_second"] = _dense_rate(torch, size, "bfloat16")
-    for tf32 in (False, True):
-        torch.backends.cuda.matmul.allow_tf32 = tf32
-        found[f"dense_4096_{'tf32' if tf32 else 'float32'}_flops_per_second"] = _dense_rate(torch, 4096, "float32")
-    torch.backends.cuda.matmul.allow_tf32 = False
+    for dtype in ("float32", "tf32"):
+        with _arithmetic(dtype == "tf32"):
+            found[f"dense_4096_{dtype}_flops_per_second"] = _dense_rate(torch, 4096, "float32")
     return found
 
 
@@ -137,10 +138,24 @@ def skew(size: int = _LAYERS) -> List[Row]:
 
 
 def float32(size: int = _LAYERS) -> List[Row]:
-    """Products summed and multiplied in float32, against cuBLAS without TF32."""
-    import_module("torch").backends.cuda.matmul.allow_tf32 = False
-    cells = [(b, density) for b in (8, 16) for density in (Fraction(1, 4), _SIXTEENTH)]
-    return [timed(b, density, (size, size), size, "float32", only=("dense",)) for b, density in cells]
+    """Products of float32 in float32 and in TF32, against cuBLAS in the same arithmetic."""
+    found: List[Row] = []
+    for dtype in ("float32", "tf32"):
+        with _arithmetic(dtype == "tf32"):
+            for b, density in itertools.product((8, 16), (Fraction(1, 4), _SIXTEENTH)):
+                found.append(timed(b, density, (size, size), size, dtype, only=("dense",)))
+    return found
+
+
+@contextmanager
+def _arithmetic(tf32: bool) -> Iterator[None]:
+    """Whether torch may multiply float32 in TF32 meanwhile; it may not afterwards."""
+    switch = import_module("torch").backends.cuda.matmul
+    switch.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        switch.allow_tf32 = False
 
 
 def auto(size: int = _LAYERS) -> List[Row]:

@@ -16,6 +16,7 @@ from ..backends.cuda_tensors import device_of, multiply
 
 Call = Callable[[Any], Any]  # of an operand
 DEVICE = "cuda"
+_ELEMENTS = {"tf32": "float32"}
 _MOST_ROUNDS, _FEWEST_ROUNDS, _ROUND_SECONDS = 30, 5, 3.0
 _MOST_COPIES = 16
 _WARM = 3
@@ -120,9 +121,12 @@ def _captured(torch: Any, call: Call, x: Any) -> Tuple[Callable[[], Any], bool]:
 
 
 def operands_of(pattern: BlockPattern, n: int, dtype: str) -> Tuple[Any, Any, List[Any]]:
-    """(values, dense W, copies of X) on the GPU: random, never zeros, which multiply faster than anything else."""
+    """(values, dense W, copies of X) on the GPU: random, never zeros, which multiply faster than anything else.
+
+    dtype: as of `ours`.
+    """
     torch = import_module("torch")
-    kind, b, (m, k) = getattr(torch, dtype), pattern.block_size, pattern.shape
+    kind, b, (m, k) = getattr(torch, _ELEMENTS.get(dtype, dtype)), pattern.block_size, pattern.shape
     torch.manual_seed(0)
     values = torch.randn((pattern.nnz_blocks, b, b), device=DEVICE).to(kind)
     copies = copies_for((m + k) * n * values.element_size())
@@ -152,9 +156,12 @@ def dynamic(pattern: BlockPattern, values: Any, n: int, dtype: str) -> Tuple[Cal
 
 
 def ours(pattern: BlockPattern, values: Any, n: int, dtype: str) -> Tuple[Call, Dict[str, Any]]:
-    """Our product, which needs the values as long as it is called, and what its plan counts."""
+    """Our product, which needs the values as long as it is called, and what its plan counts. dtype: of the elements, or
+    "tf32": float32 multiplied so.
+    """
     device = device_of(values)
-    plan = plan_cuda(pattern, n, dtype=dtype, machine=device.machine)
+    elements, tf32 = _ELEMENTS.get(dtype, dtype), dtype == "tf32"
+    plan = plan_cuda(pattern, n, dtype=elements, machine=device.machine, tf32=tf32)
     product = CudaProduct(device, plan, pattern)
     product.set_values(values.data_ptr())
     counts = {"kernel": plan.kernel, "planned_seconds": plan.cost.total_seconds, "bound": plan.cost.bound}

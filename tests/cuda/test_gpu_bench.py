@@ -46,6 +46,7 @@ def test_every_kernel_is_checked(emulated: Emulated, monkeypatch: pytest.MonkeyP
     assert {("decode", 16, "float16"), ("rows transposed", 16, "float16"), ("vectors", 4, "float16")} <= names
     assert {("elements transposed", 4, "float32"), ("sampled", 16, "float32")} <= names
     assert ("writes behind the end", 16, "float16") in names
+    assert {("rows", 16, "tf32"), ("vectors transposed", 4, "tf32")} <= names
     assert {
         ("rows encoded", 16, "float16"),
         ("vectors encoded", 4, "float16"),
