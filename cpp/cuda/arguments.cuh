@@ -98,7 +98,7 @@ struct ReduceArguments {
 struct SampledArguments {
   Product product;        // x, y and their pitches, m, k, n; values is written
   const int32_t *panels;  // first rows of panels of 16 rows: for each CTA those of dY, then those of X
-  const uint32_t *begins; // (CTAs, 2) where a CTA's panels begin in `panels`, and how many of them are of dY; one more
+  const uint32_t *begins; // (CTAs, 3) where a CTA's panels begin in `panels`, how many of them are of dY, and how many
   const uint2 *cells;     // (CTAs, warps, slots) x = panel of dY | panel of X << 16, y = offset; x = ~0: none
   const int32_t *places;  // (cells, 256) elements of values, -1: none, with y = cell; null: cells lie at offset * 16
   int64_t valuePitch, stageBytes;
@@ -107,7 +107,7 @@ struct SampledArguments {
 // The same in float32 by multiply-adds.
 struct SampledElementsArguments {
   Product product;
-  const int32_t *rows;     // (cells, 2) first rows of dY and of X
+  const int32_t *rows;     // (cells, 2) first rows of dY and of X, -1: none
   const uint32_t *offsets; // (cells) as y of SampledArguments' cells
   const int32_t *places;   // as above
   int64_t valuePitch, cells;

@@ -100,7 +100,15 @@ public:
   // Where the bit of a column stands in its row.
   POPSPARSE_DEVICE int bitOf(int column) const { return column % classes * ofClass + column / classes; }
 
-  // Units of a row in bits [from, to), at most classes * ofClass.
+  // Units of a row before a bit, at most classes * ofClass.
+  POPSPARSE_DEVICE uint32_t unitsBefore(int row, int bit) const {
+    const int word = bit / kWordBits;
+    const uint32_t below = (1u << bit % kWordBits) - 1;
+    const uint32_t here = below ? populationCount(loadWritten(unitWord(row, word)) & below) : 0;
+    return loadWritten(beforeWord(row, word)) + here;
+  }
+
+  // Units of a row in bits [from, to).
   POPSPARSE_DEVICE uint32_t unitsIn(int row, int from, int to) const {
     return unitsBefore(row, to) - unitsBefore(row, from);
   }
@@ -114,13 +122,6 @@ private:
   }
   POPSPARSE_DEVICE uint32_t *beforeWord(int row, int word) const {
     return pattern.before + static_cast<int64_t>(row) * (words + 1) + word;
-  }
-
-  POPSPARSE_DEVICE uint32_t unitsBefore(int row, int bit) const {
-    const int word = bit / kWordBits;
-    const uint32_t below = (1u << bit % kWordBits) - 1;
-    const uint32_t here = below ? populationCount(loadWritten(unitWord(row, word)) & below) : 0;
-    return loadWritten(beforeWord(row, word)) + here;
   }
 
   // Whether it was set already.

@@ -74,6 +74,24 @@ struct PackArguments {
   int64_t transposed; // 0 or 1
 };
 
+// The lists of SampledArguments, or of SampledElementsArguments; units are cells of 16 x 16, those of a band of rows
+// ordered by column, then row. Each block of threads of the product, a group, takes `cellsAtOnce` of them.
+struct EncodeCellsArguments {
+  Product product; // m, k: rows of dY and of X
+  PatternArguments pattern;
+  uint32_t *bands;        // (bands, words) columns in which a row of the band has a cell
+  uint32_t *bandsBefore;  // (bands, words + 1) such columns in earlier words
+  uint32_t *begins;       // (bands + 1) groups of earlier bands
+  uint32_t *firstColumns; // (groups) such columns of the band before the group's first cell
+  int32_t *panels;        // (groups, bandRows + cellsAtOnce)
+  uint32_t *counts;       // (groups, 3) as SampledArguments' begins
+  uint2 *cells;           // (groups, cells of a block of threads) x = ~0: none; null for the other kernel
+  int32_t *rows;          // (groups, 2) and
+  uint32_t *offsets;      // (groups) of the other kernel, whose groups are one cell; rows -1: none
+  int32_t *places;        // (groups * cellsAtOnce, 256); null: cells are whole parts of blocks
+  int64_t bandRows, cellsAtOnce, groups;
+};
+
 } // namespace popsparse_py::cuda
 
 #endif

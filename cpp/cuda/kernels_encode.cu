@@ -1,4 +1,5 @@
-// The kernels of encode_streams.cuh and encode_vectors.cuh that are shipped.
+// The kernels of encode_streams.cuh, encode_vectors.cuh and encode_cells.cuh that are shipped.
+#include "encode_cells.cuh"
 #include "encode_streams.cuh"
 #include "encode_vectors.cuh"
 #include "kernel.cuh"
@@ -7,6 +8,7 @@ namespace popsparse_py::cuda {
 
 POPSPARSE_KERNEL(encode_stream, kEncodeThreads, EncodeStreamArguments, encodeStream)
 POPSPARSE_KERNEL(encode_vectors, kEncodeThreads, EncodeVectorsArguments, encodeVectors)
+POPSPARSE_KERNEL(encode_cells, kEncodeThreads, EncodeCellsArguments, encodeCells)
 POPSPARSE_KERNEL(encode_pack_values, kEncodeThreads, PackArguments, packValues)
 
 } // namespace popsparse_py::cuda

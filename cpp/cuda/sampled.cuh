@@ -106,9 +106,12 @@ POPSPARSE_DEVICE void copyPanels(const SampledArguments &arguments, const int32_
 // Grid: (1, CTAs). See SampledArguments.
 template <class Element> POPSPARSE_DEVICE void multiplySampled(const SampledArguments &arguments) {
   const uint32_t base = sharedAddress(sharedMemory());
-  const uint32_t *begins = arguments.begins + 2 * static_cast<int64_t>(blockIdx.y);
+  const uint32_t *begins = arguments.begins + 3 * static_cast<int64_t>(blockIdx.y);
   const int begin = static_cast<int>(loadConstant(begins)), ofDy = static_cast<int>(loadConstant(begins + 1));
-  const int count = static_cast<int>(loadConstant(begins + 2)) - begin;
+  const int count = static_cast<int>(loadConstant(begins + 2));
+  if (count == 0) { // nothing was left for this block of threads
+    return;
+  }
   const int warp = static_cast<int>(blockIdx.y) * kSampledWarps + static_cast<int>(threadIdx.x) / kLanes;
   const int stages = (arguments.product.n + kSampledColumns - 1) / kSampledColumns;
   const uint32_t stageBytes = static_cast<uint32_t>(arguments.stageBytes);

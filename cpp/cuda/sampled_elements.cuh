@@ -28,7 +28,11 @@ POPSPARSE_DEVICE void multiplySampledElements(const SampledElementsArguments &ar
   if (cell >= arguments.cells) {
     return;
   }
-  const int dyRow = loadConstant(arguments.rows + 2 * cell) + lane / 4;
+  const int first = loadConstant(arguments.rows + 2 * cell);
+  if (first < 0) { // no cell, for the whole warp
+    return;
+  }
+  const int dyRow = first + lane / 4;
   const int xRow = loadConstant(arguments.rows + 2 * cell + 1) + lane % 4 * 4;
   float sums[2][4] = {};
 #pragma unroll 1

@@ -107,15 +107,19 @@ class Launch(NamedTuple):
     blocks: int
 
 
+def blocks_for(items: int, multiprocessors: int) -> int:
+    """Blocks of threads of an encoder that go over so many items."""
+    return max(1, min(-(-items // ENCODE_THREADS), 4 * multiprocessors))
+
+
 def encode_launches(grid: UnitGrid, dealt: DealSizes, cleared: int, multiprocessors: int) -> List[Launch]:
     """How the phases are started: neighbouring ones by one block of threads where that is soon done.
 
     cleared: words beside those of the grid that are cleared.
     """
-    most = 4 * multiprocessors
 
     def blocks(items: int) -> int:
-        return max(1, min(-(-items // ENCODE_THREADS), most))
+        return blocks_for(items, multiprocessors)
 
     words = grid.rows * grid.words + grid.block_words + dealt.owners * dealt.slots + cleared
     comparisons = grid.rows * (dealt.share if dealt.ranked else 1)

@@ -8,7 +8,16 @@ from typing import List, Optional, Tuple, Union
 
 import numpy as np
 
-from .cuda_cost import CudaCost, CudaCount, cost_of, decode_count, element_bytes, row_count, vector_count
+from .cuda_cost import (
+    CudaCost,
+    CudaCount,
+    cost_of,
+    decode_count,
+    element_bytes,
+    row_count,
+    vector_count,
+    with_turning,
+)
 from .cuda_decode import decode_columns, decode_stream
 from .cuda_dynamic import (
     DEAL,
@@ -91,6 +100,7 @@ def plan_cuda_dynamic(
     *,
     dtype: str = "bfloat16",
     transposed: bool = False,
+    by_rows: bool = False,
     machine: Optional[CudaMachine] = None,
     gpu: Optional[GpuProfile] = None,
     kernel: Optional[str] = None,
@@ -106,11 +116,12 @@ def plan_cuda_dynamic(
         full, n, dtype=dtype, transposed=transposed, machine=machine, gpu=profile, kernel=kernel or names[-1]
     )
     frame = Frame(base.shape, block_size, capacity, transposed)
-    found = [
-        (replace(base, kernel=name, tile=tile, count=count, cost=cost_of(count, profile)), sizes)
-        for name in (names if kernel is None else [kernel])
-        for tile, count, sizes in _choices(replace(base, kernel=name), full, frame, int(profile["multiprocessors"]))
-    ]
+    found: List[Tuple[CudaPlan, Sizes]] = []
+    for name in names if kernel is None else [kernel]:
+        one = replace(base, kernel=name, by_rows=by_rows)
+        for tile, count, sizes in _choices(one, full, frame, int(profile["multiprocessors"])):
+            made = with_turning(count, base.shape, n, dtype) if by_rows else count
+            found.append((replace(one, tile=tile, count=made, cost=cost_of(made, profile)), sizes))
     product, sizes = min(found, key=lambda pair: pair[0].cost.rank)
     encode = encode_count(sizes, int(profile["multiprocessors"]))
     copied = (2.0 * shape[0] * shape[1] + 2.0 * capacity * block_size**2) * element_bytes(dtype)

@@ -102,20 +102,17 @@ def sampled_stream(pattern: BlockPattern, shared_bytes: int) -> SampledStream:
         words = row_of.reshape(-1) | (len(rows) + column_of.reshape(-1)) << 16
         table[group, place % SAMPLED_WARPS, place // SAMPLED_WARPS, 0] = words
         table[group, place % SAMPLED_WARPS, place // SAMPLED_WARPS, 1] = cells.offsets[first:end]
-        begins += [begin, len(rows)]
+        begins += [begin, len(rows), len(rows) + len(columns)]
         panels += [rows * CELL, columns * CELL]
         first, begin = end, begin + len(rows) + len(columns)
-    counts = [begins[i + 2] - begins[i] for i in range(0, len(begins) - 2, 2)] + (
-        [begin - begins[-2]] if begins else []
-    )
     return SampledStream(
         np.concatenate(panels).astype(np.int32) if panels else np.zeros(0, np.int32),
-        np.array([*begins, begin], dtype=np.uint32),
+        np.array(begins, dtype=np.uint32),
         table.reshape(-1, 2),
         cells.places,
         cells.pitch,
         len(ends),
-        max(counts, default=0) * PANEL_BYTES,
+        max(begins[2::3], default=0) * PANEL_BYTES,
     )
 
 

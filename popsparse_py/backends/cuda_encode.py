@@ -7,7 +7,6 @@ from typing import Callable, List, Tuple, Union
 from popsparse_planner.cuda_dynamic import (
     ENCODE_SHARED_BYTES,
     ENCODE_THREADS,
-    DealSizes,
     Launch,
     StreamSizes,
     UnitGrid,
@@ -22,25 +21,18 @@ Allocate = Callable[[int], int]  # address of so many bytes of the device, which
 Places = Tuple[int, int, int]  # addresses of row, col (slots) and nnz (1), int32
 
 
-class PatternArrays:
-    """What encoders keep of a pattern (PatternArguments and DealArguments in cpp/cuda/encode_arguments.cuh)."""
+class PatternBits:
+    """What encoders keep of a pattern (PatternArguments in cpp/cuda/encode_arguments.cuh)."""
 
-    def __init__(self, grid: UnitGrid, dealt: DealSizes, begins: int, allocate: Allocate) -> None:
-        self.grid, self._dealt = grid, dealt
-        bits = [4 * grid.rows * grid.words, 4 * grid.block_words, 4 * grid.rows * (grid.words + 1), 8]
-        self._bits = [allocate(size) if size else 0 for size in bits]
-        lists = [grid.rows, grid.rows, dealt.owners * dealt.slots, begins]
-        self._lists = [allocate(4 * count) for count in lists]
+    def __init__(self, grid: UnitGrid, allocate: Allocate) -> None:
+        self.grid = grid
+        sizes = [4 * grid.rows * grid.words, 4 * grid.block_words, 4 * grid.rows * (grid.words + 1), 8]
+        self._bits = [allocate(size) if size else 0 for size in sizes]
 
     @property
     def fault(self) -> int:
-        """Address of the word that says what was wrong with the pattern (Fault there)."""
+        """Address of the word that says what was wrong with the pattern (Fault there), and of slots that count."""
         return self._bits[3]
-
-    @property
-    def begins(self) -> int:
-        """Address of where each owner's entries begin."""
-        return self._lists[3]
 
     def words(self, places: Places, launch: Launch) -> List[int]:
         """As the kernels take them."""
@@ -48,7 +40,7 @@ class PatternArrays:
         along = (col, row) if grid.frame.transposed else (row, col)
         return [
             *(*along, nnz, grid.frame.slots, grid.frame.block_size, grid.height, grid.width, grid.classes),
-            *(*self._bits, launch.first, launch.last, *self._lists, *self._dealt, int(self._dealt.ranked)),
+            *(*self._bits, launch.first, launch.last),
         ]
 
 
@@ -61,18 +53,20 @@ class Encoder:
         self, device: CudaDevice, sizes: Union[StreamSizes, VectorSizes], begins: int, allocate: Allocate
     ) -> None:
         self.device = device
-        self.pattern = PatternArrays(sizes.grid, sizes.dealt, begins, allocate)
-        self.begins, self.fault = self.pattern.begins, self.pattern.fault
+        self._bits, dealt = PatternBits(sizes.grid, allocate), sizes.dealt
+        self.fault = self._bits.fault
+        lists = [allocate(4 * n) for n in (sizes.grid.rows, sizes.grid.rows, dealt.owners * dealt.slots, begins)]
+        self.begins = lists[3]
+        self._dealt = [*lists, *dealt, int(dealt.ranked)]  # DealArguments there
         self._launches = sizes.launches(int(device.facts["multiprocessors"]))
         self._rest: List[int] = []  # the kernel's own arguments
 
     def enqueue(self, places: Places, stream: int) -> None:
         """Start encoding the pattern that is there when the stream comes to it."""
-        shape = self.pattern.grid.frame.shape
-        product = Operands(0, 0, 0, 0, 0).product(0, shape)
+        product = Operands(0, 0, 0, 0, 0).product(0, self._bits.grid.frame.shape)
         for launch in self._launches:
             grid = (launch.blocks, 1, ENCODE_THREADS, ENCODE_SHARED_BYTES)
-            rest = [*self.pattern.words(places, launch), *self._rest]
+            rest = [*self._bits.words(places, launch), *self._dealt, *self._rest]
             self.device.launch(self.name, grid, product, rest, stream=stream)
 
 

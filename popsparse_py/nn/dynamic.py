@@ -97,6 +97,16 @@ class DynamicSparseLinear(BlockSparseLinear):
                 buffer.zero_()[: p.nnz_blocks] = torch.tensor(places)
             self.nnz.fill_(p.nnz_blocks)
 
+    def check_pattern(self) -> None:
+        """Raises if the layer's tensors hold no pattern of it; waits for the device that they are on.
+
+        `row`, `col` and `nnz` may be written in place on a GPU, in a CUDA graph too, blocks in any order. Products
+        there never wait to look at them: where a pattern is not sound every result and gradient is NaN, until it is
+        sound again. CapacityError (nnz beyond the capacity), PatternError (a block outside W, or one twice).
+        """
+        shape = (self.out_features, self.in_features)
+        slots.check_indices(self.row, self.col, int(self.nnz), shape, self.block_size)
+
     def collect_dense_grad(self, enabled: bool = True) -> None:
         """From now on backward passes also sum up the gradient of a dense W; False stops that and frees it."""
         shape = (self.out_features, self.in_features)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from popsparse_planner.errors import PlanError
+from popsparse_planner.errors import CapacityError, PatternError, PlanError
 from popsparse_planner.pattern import BlockPattern
 
 
@@ -54,3 +54,29 @@ def states_of(values: torch.nn.Parameter, optimizer: Any) -> List[Tensor]:
             )
         found.append(state)
     return found
+
+
+def check_indices(row: Tensor, col: Tensor, used: int, shape: Tuple[int, int], b: int) -> None:
+    """CapacityError, PatternError unless the first `used` of row, col (slots) are distinct blocks of (m, k)."""
+    if not 0 <= used <= len(col):
+        raise CapacityError(
+            f"nnz is {used:,}, the layer has {len(col):,} slots: write at most {len(col):,} blocks, or build the layer "
+            f"with capacity >= {max(used, 1):,}",
+            blocks=used,
+            capacity=len(col),
+        )
+    mb, kb = (-(-side // b) for side in shape)
+    rows, cols = (i[:used].cpu().numpy().astype(np.int64) for i in (row, col))
+    outside = np.flatnonzero((rows < 0) | (rows >= mb) | (cols < 0) | (cols >= kb))
+    if len(outside):
+        i = int(outside[0])
+        raise PatternError(
+            f"slot {i} holds block ({rows[i]}, {cols[i]}), and {len(outside):,} of {used:,} slots lie outside W: "
+            f"expected rows below {mb} and columns below {kb}"
+        )
+    places, counts = np.unique(rows * kb + cols, return_counts=True)
+    if len(places) < used:
+        place, times = places[counts > 1][0], counts[counts > 1][0]
+        raise PatternError(
+            f"block ({place // kb}, {place % kb}) is in {times} of {used:,} slots: expected distinct blocks"
+        )

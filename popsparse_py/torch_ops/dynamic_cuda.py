@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
 
+from popsparse_planner.cuda_dynamic import Frame
 from popsparse_planner.cuda_dynamic_plan import CudaDynamicPlan, plan_cuda_dynamic
+from popsparse_planner.cuda_dynamic_sampled import cell_sizes
 from popsparse_planner.errors import PatternError, TargetUnavailableError
 
 from ..backends.cuda_dense import warn_of_dense
 from ..backends.cuda_device import CudaDevice
 from ..backends.cuda_dynamic import CudaDynamicProduct
+from ..backends.cuda_dynamic_sampled import CudaDynamicSampler
+from ..backends.cuda_encode import Allocate
 from ..backends.cuda_tensors import current_stream, multiply
+from ..backends.cuda_tensors import sampled as sample
 from . import composite, dynamic_slots
 from .kept import stamp_of
 
@@ -59,15 +64,22 @@ class Indices(NamedTuple):
 class _Lists:
     """Work lists in torch's memory, and what they were made of; None: of nothing yet, or of what may have changed."""
 
-    def __init__(self, device: CudaDevice, plan: CudaDynamicPlan, like: Tensor) -> None:
-        self.memory: List[Tensor] = []
+    def __init__(self, like: Tensor, make: Callable[[Allocate], Any]) -> None:
+        self._memory: Dict[int, Tensor] = {}
+        self._like = like.new_empty(0, dtype=torch.uint8)
         self.made_of: Any = None
+        self.made = make(self._allocate)
 
-        def allocate(num_bytes: int) -> int:
-            self.memory.append(like.new_empty(max(num_bytes, 1), dtype=torch.uint8))
-            return int(self.memory[-1].data_ptr())
+    def _allocate(self, num_bytes: int) -> int:
+        memory = self._like.new_empty(max(num_bytes, 1))
+        self._memory[memory.data_ptr()] = memory
+        return int(memory.data_ptr())
 
-        self.product = CudaDynamicProduct(device, plan, allocate)
+    @property
+    def fault(self) -> Tensor:
+        """() bool, on the device: whether the pattern was found unsound when it was encoded."""
+        word: Tensor = self._memory[self.made.fault].view(torch.int32)[0]
+        return word != 0
 
 
 class DynamicProducts:
@@ -86,7 +98,10 @@ class DynamicProducts:
         about = max(NARROWEST, 1 << (n - 1).bit_length())
         key = (shape, b, slots, about, dtype, device, transposed)
         if key not in self._plans:
-            plan = plan_cuda_dynamic(shape, b, slots, about, dtype=dtype, transposed=transposed, machine=device.machine)
+            machine = device.machine
+            plan = plan_cuda_dynamic(
+                shape, b, slots, about, dtype=dtype, transposed=transposed, by_rows=True, machine=machine
+            )
             self._plans[key] = plan
             if plan.dense_is_faster:
                 warn_of_dense(plan, stacklevel=2)
@@ -98,24 +113,45 @@ class DynamicProducts:
         """y (m, n) = W x + bias of x (k, n). The pattern is encoded where its tensors changed since it was, and always
         while a graph is captured, and for tensors that one was captured with: its replays may change them unseen.
         """
-        stream, capturing = current_stream(x), is_capturing(x)
-        made_of = stamp_of(*at)
+        chosen = plan.product
+        key = (plan.sizes, chosen.kernel, chosen.tile, chosen.dtype, chosen.n if chosen.kernel == "decode" else 0)
+        stream = current_stream(x)
         with self._lock:  # which values a product reads is part of its state
-            self._was_captured |= capturing
-            lists = _Lists(device, plan, x) if capturing else self._kept(device, plan, x, stream)
-            if self._was_captured or made_of is None or lists.made_of != made_of:
-                row, col, nnz = at.plain()
-                lists.product.encode((row.data_ptr(), col.data_ptr(), nnz.data_ptr()), stream)
-                lists.made_of = made_of
+            lists = self._encoded(key, x, stream, at, lambda allocate: CudaDynamicProduct(device, plan, allocate))
             blocks = values.detach().contiguous()
-            lists.product.set_values(blocks.data_ptr(), stream)
-            return multiply(lists.product, x, bias)
+            lists.made.set_values(blocks.data_ptr(), stream)
+            return multiply(lists.made, x, bias)
 
-    def _kept(self, device: CudaDevice, plan: CudaDynamicPlan, x: Tensor, stream: int) -> _Lists:
-        key = (device, stream, plan.sizes, plan.kernel, plan.product.dtype, plan.product.transposed)
-        if key not in self._lists:
-            self._lists[key] = _Lists(device, plan, x)
-        return self._lists[key]
+    def sampled(self, device: CudaDevice, dy: Tensor, x: Tensor, b: int, at: Indices) -> Tensor:
+        """(slots, b, b) of dy (m, n) x (k, n)^T at the blocks; 0 where there are none, NaN where there is a fault."""
+        name, slots = str(x.dtype)[6:], len(at.col)
+        sizes = cell_sizes(Frame((dy.shape[0], x.shape[0]), b, slots), name, device.machine.shared_bytes)
+        with self._lock:
+            lists = self._encoded(
+                (sizes, name),
+                x,
+                current_stream(x),
+                at,
+                lambda allocate: CudaDynamicSampler(device, sizes, name, allocate),
+            )
+            empty = torch.where(lists.fault, float("nan"), 0.0).to(x.dtype)
+            values = empty.expand(slots, b, b).contiguous()
+            sample(lists.made, dy, x, values)
+        return values
+
+    def _encoded(self, key: Any, x: Tensor, stream: int, at: Indices, make: Callable[[Allocate], Any]) -> _Lists:
+        """Lists of the pattern as the stream finds it."""
+        capturing, made_of = is_capturing(x), stamp_of(*at)
+        self._was_captured |= capturing
+        place = (x.device, stream, *key)
+        lists = _Lists(x, make) if capturing else self._lists.get(place)
+        if lists is None:
+            lists = self._lists[place] = _Lists(x, make)
+        if self._was_captured or made_of is None or lists.made_of != made_of:
+            row, col, nnz = at.plain()
+            lists.made.encode((row.data_ptr(), col.data_ptr(), nnz.data_ptr()), stream)
+            lists.made_of = made_of
+        return lists
 
 
 _kept: Dict[int, Tuple[Any, DynamicProducts]] = {}  # by id(col), with a weak reference to it
@@ -162,3 +198,20 @@ def product(
         w = dynamic_slots.dense(values, at.slots(shape, b), shape)
         return x @ w if transposed else torch.nn.functional.linear(x, w, bias)
     return products.multiply(device, plan, x.T, values, bias, at).T.contiguous()
+
+
+def sampled(
+    device: CudaDevice,
+    dy: Tensor,  # (n, m)
+    x: Tensor,  # (n, k)
+    at: Indices,
+    block_size: int,
+) -> Tensor:
+    """dy^T x at the blocks, (slots, b, b); 0 in unused slots, all NaN where the pattern has a fault."""
+    at.check(x.device)
+    slots = len(at.col)
+    if x.dtype == torch.float64 or not slots or not len(x):
+        found = at.slots((dy.shape[1], x.shape[1]), block_size)
+        values = composite.sampled(dy, x, found.row, found.col, block_size)
+        return dynamic_slots.masked(values, found).masked_fill(found.fault, float("nan"))
+    return products_of(at.col).sampled(device, dy.T, x.T, block_size, at)

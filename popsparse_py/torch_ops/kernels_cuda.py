@@ -60,7 +60,9 @@ def sampled(
 ) -> Tensor:
     """dy^T x at the blocks, (slots, b, b); 0 in the padding of ragged shapes and in unused slots."""
     _check(dy, x)
-    kept = kept_pattern(row, col, nnz, (dy.shape[1], x.shape[1]), block_size)
+    if nnz is not None:
+        return dynamic_cuda.sampled(device_of(x), dy, x, dynamic_cuda.Indices(row, col, nnz), block_size)
+    kept = kept_pattern(row, col, None, (dy.shape[1], x.shape[1]), block_size)
     blocks = kept.pattern.nnz_blocks
     values = dy.new_zeros((len(col), block_size, block_size))
     if dy.dtype == torch.float64:
@@ -171,7 +173,7 @@ def _product(
     if nnz is not None:
         at = dynamic_cuda.Indices(row, col, nnz)
         return dynamic_cuda.product(device_of(x), x, values, bias, at, shape, transposed=transposed)
-    kept = kept_pattern(row, col, nnz, shape, values.shape[1])
+    kept = kept_pattern(row, col, None, shape, values.shape[1])
     out = shape[1 if transposed else 0]
     if x.dtype == torch.float64:
         used = values[: kept.pattern.nnz_blocks]

@@ -30,7 +30,7 @@ MOST_REGISTERS = {
 # ptxas for sm_120 puts 8 bytes of zeros on the stack where it copies by tensor maps; nothing reads them.
 STACK_BYTES = {"120": 8}
 OLDEST_NVCC = (12, 8)
-KERNELS_OF_A_MACHINE = {"Ampere": 52, "Blackwell": 52, "Hopper": 64}
+KERNELS_OF_A_MACHINE = {"Ampere": 53, "Blackwell": 53, "Hopper": 65}
 
 
 # 64 sums and 64 factors at once, with 32 registers.

@@ -8,8 +8,11 @@ from cuda.emulated import Emulated
 from cuda.encoding import Memory, indices
 from cuda.operands import assert_product, case
 
+from popsparse_planner.cuda_dynamic import Frame
 from popsparse_planner.cuda_dynamic_plan import plan_cuda_dynamic
+from popsparse_planner.cuda_dynamic_sampled import cell_sizes
 from popsparse_py.backends.cuda_dynamic import CudaDynamicProduct
+from popsparse_py.backends.cuda_dynamic_sampled import CudaDynamicSampler
 from popsparse_py.backends.cuda_product import Operands
 
 
@@ -99,6 +102,43 @@ def test_replays_follow_what_lies_there(emulated: Emulated, problem: Problem, mo
     memory.write(nnz, np.array([slots + 1], np.int32))
     recorder.replay()
     assert np.isnan(memory.get(y, np.zeros((m, n), dtype))).all()
+    assert emulated.error == ""
+
+
+@pytest.mark.parametrize(("b", "dtype"), [(16, "float16"), (32, "float32"), (4, "float16"), (12, "float32")])
+def test_replays_sample_at_what_lies_there(emulated: Emulated, b: int, dtype: str) -> None:
+    device, (m, k), n, slots = emulated.device("Hopper", seed=b), (200, 330), 40, 1 + -(-200 // b) * -(-330 // b) // 3
+    memory, recorder, size = Memory(device), Recorder(device.native), np.dtype(dtype).itemsize
+    sampler = CudaDynamicSampler(device, cell_sizes(Frame((m, k), b, slots), dtype, 50000), dtype, memory)
+    row, col, nnz = (memory(4 * count) for count in (slots, slots, 1))
+    dy, x, values = memory(size * m * n), memory(size * k * n), memory(size * slots * b * b)
+    empty = np.zeros((slots, b, b), dtype)
+
+    def check(seed: int, density: float) -> None:
+        made = case((m, k), n, b, dtype, density=density, seed=seed)
+        order = np.random.default_rng(seed).permutation(made.a.pattern.nnz_blocks)
+        arrays = [*indices(made.a.pattern, slots, order), made.dy, made.x, empty]
+        for pointer, array in zip((row, col, nnz, dy, x, values), arrays):
+            memory.write(pointer, array)
+        if recorder.launches:
+            recorder.replay()
+        else:
+            device.native = recorder
+            sampler.encode((row, col, nnz), 0)
+            sampler.enqueue((dy, n), (x, n), n, values, 0)
+        whole = np.zeros([-(-side // b) * b for side in (m, k)])
+        whole[:m, :k] = made.dy.astype(float) @ made.x.astype(float).T
+        wanted = whole.reshape(-(-m // b), b, -1, b).transpose(0, 2, 1, 3)[made.a.pattern.rows, made.a.pattern.cols]
+        found = memory.get(values, empty)
+        np.testing.assert_allclose(found[: len(order)], wanted[order], rtol=2.0**-10, atol=1e-4)
+        assert not found[len(order) :].any()
+
+    for seed, density in ((1, 0.2), (2, 0.33), (3, 0.01)):
+        check(seed, density)
+    memory.write(nnz, np.array([slots + 1], np.int32))
+    memory.write(values, empty)
+    recorder.replay()
+    assert not memory.get(values, empty).any()
     assert emulated.error == ""
 
 

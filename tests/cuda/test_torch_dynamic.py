@@ -69,9 +69,24 @@ def check_products(made: DynamicOperands, dtype: str, watched: Any) -> None:
     with watched():
         y = kernels_cuda.linear(made.x, made.values, None, *made.places, made.shape[0])
         dx = kernels_cuda.linear_transposed(made.dy, made.values, *made.places, made.shape[1])
+        dw = kernels_cuda.sampled(made.dy, made.x, *made.places, made.values.shape[1])
     w = made.dense()
     assert_product(y.T, w, made.x.T, dtype)
     assert_product(dx.T, w.T, made.dy.T, dtype)
+    check_sampled(made, exact(dw))
+
+
+def check_sampled(made: DynamicOperands, found: np.ndarray) -> None:
+    """Fails unless these are the values of dy^T x at the blocks, 0 in slots that do not count."""
+    (m, k), b, used = made.shape, made.values.shape[1], int(made.nnz)
+    grid = -(-m // b), -(-k // b)
+    whole = np.zeros((grid[0] * b, grid[1] * b))
+    whole[:m, :k] = exact(made.dy).T @ exact(made.x)
+    cut = whole.reshape(grid[0], b, grid[1], b).transpose(0, 2, 1, 3)
+    np.testing.assert_allclose(
+        found[:used], cut[made.row[:used].numpy(), made.col[:used].numpy()], rtol=2.0**-7, atol=1e-3
+    )
+    assert not found[used:].any()
 
 
 @pytest.mark.parametrize(("b", "dtype", "n"), KINDS)
@@ -112,7 +127,8 @@ def test_a_fault_shows_in_every_number(
     with watched():
         y = kernels_cuda.linear(made.x, made.values, None, *made.places, 192)
         dx = kernels_cuda.linear_transposed(made.dy, made.values, *made.places, 288)
-    assert y.isnan().all() and dx.isnan().all()
+        dw = kernels_cuda.sampled(made.dy, made.x, *made.places, 16)
+    assert y.isnan().all() and dx.isnan().all() and dw.isnan().all()
     made.change(density=0.03, seed=1)  # and is over when the pattern is sound again
     with watched():
         y = kernels_cuda.linear(made.x, made.values, None, *made.places, 192)
@@ -125,6 +141,7 @@ def test_no_slots_at_all(on_device: Any, watched: Any) -> None:
     with watched():
         y = kernels_cuda.linear(x, torch.zeros(0, 16, 16).half(), bias, none, none, torch.tensor(0).int(), 192)
         assert y.shape == (3, 192)
+        assert kernels_cuda.sampled(torch.zeros(3, 192).half(), x, none, none, torch.tensor(0).int(), 16).numel() == 0
     assert torch.equal(y, bias.expand(3, 192))
 
 

@@ -164,3 +164,24 @@ def test_dense_gradient(name: str) -> None:
     layer.collect_dense_grad(False)
     with pytest.raises(ps.PlanError, match="is not being collected"):
         layer.dense_grad()
+
+
+def test_check_pattern_says_what_is_wrong_with_tensors_written_in_place() -> None:
+    layer = new_layer()
+    layer.check_pattern()
+    used = layer.num_blocks
+    order = torch.randperm(used)
+    for buffer in (layer.row, layer.col):
+        buffer[:used] = buffer[order]
+    layer.check_pattern()  # in any order
+    layer.col[3] = 11
+    with pytest.raises(
+        ps.PatternError, match=rf"slot 3 holds block .* 1 of {used} slots lie outside W: .* below 8 and"
+    ):
+        layer.check_pattern()
+    layer.row[3], layer.col[3] = layer.row[5], layer.col[5]
+    with pytest.raises(ps.PatternError, match=rf"block \(\d, \d+\) is in 2 of {used} slots: expected distinct blocks"):
+        layer.check_pattern()
+    layer.nnz.fill_(41)
+    with pytest.raises(ps.CapacityError, match=r"nnz is 41, the layer has 40 slots: write at most 40 blocks, or build"):
+        layer.check_pattern()

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from popsparse_planner import BlockPattern, CapacityError, PlanError
 from popsparse_planner.cuda_dynamic import Frame, element_sizes, most_steps, vector_sizes
 from popsparse_planner.cuda_dynamic_plan import plan_cuda_dynamic, steps_by_window
+from popsparse_planner.cuda_dynamic_sampled import cell_sizes
 from popsparse_planner.cuda_machine import cuda_machine
+from popsparse_planner.cuda_sampled import cells_of, sampled_stream
 from popsparse_planner.cuda_tiles import tiles
 from popsparse_planner.cuda_vectors import neighbours
 
@@ -77,7 +79,36 @@ def test_every_slab_is_counted(b: int, kernel: str) -> None:
         assert plan.sizes.grid.frame.slots == capacity
 
 
+@given(masks(), st.sampled_from([1, 3, 8, 12, 16]), st.sampled_from([50000, 166912, 232448]))
+@settings(deadline=None, max_examples=15)
+def test_no_pattern_takes_more_blocks_of_threads_to_sample(mask: np.ndarray, b: int, shared_bytes: int) -> None:
+    pattern = BlockPattern.from_mask(mask, block_size=b)
+    frame = Frame(pattern.shape, b, max(1, pattern.nnz_blocks))
+    for dtype in ("float16", "float32"):
+        sizes, cells = cell_sizes(frame, dtype, shared_bytes), cells_of(pattern)
+        assert 2 * sizes.stage_bytes <= shared_bytes
+        of_bands = np.bincount(cells.rows // sizes.band_rows, minlength=sizes.bands)
+        assert (-(-of_bands // sizes.at_once)).sum() <= sizes.groups
+
+
+def test_sampling_reads_less_than_twice_what_host_lists_read() -> None:
+    for b, density in ((16, 1 / 4), (16, 1 / 16), (16, 1 / 64), (32, 1 / 16), (8, 1 / 16)):
+        pattern = BlockPattern.random((4096, 4096), density=density, block_size=b)
+        there = sampled_stream(pattern, 232448)
+        sizes = cell_sizes(Frame((4096, 4096), b, pattern.nnz_blocks), "float16", 232448)
+        cells = cells_of(pattern)
+        read = 0
+        for band in range(sizes.bands):
+            columns = cells.columns[cells.rows // sizes.band_rows == band]
+            columns = np.sort(columns)
+            parts = [columns[i : i + sizes.at_once] for i in range(0, len(columns), sizes.at_once)]
+            read += sum(sizes.band_rows + len(set(part.tolist())) for part in parts)
+        assert read < 2 * there.begins[2::3].sum()
+
+
 def test_plans_that_cannot_be_are_refused() -> None:
+    with pytest.raises(PlanError, match="encoded on the device are sampled below 2,147,483,648"):
+        cell_sizes(Frame((1 << 16, 1 << 15), 1, 1 << 31), "float16", 232448)
     with pytest.raises(CapacityError, match="expected a capacity of at least 1 block, got 0"):
         plan_cuda_dynamic((64, 64), 16, 0, 8)
     with pytest.raises(PlanError, match=r"W has room for 2,147,483,648 values in .* steps of 128"):

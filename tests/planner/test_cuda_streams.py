@@ -168,8 +168,8 @@ def test_sampled_stream_covers_every_value_once(pattern: BlockPattern, shared: i
     seen = np.zeros(len(cells.rows), dtype=int)
     table = lists.cells.reshape(lists.groups, 8, SAMPLED_SLOTS, 2)
     for group in range(lists.groups):
-        begin, of_dy, end = lists.begins[2 * group : 2 * group + 3]
-        panels = lists.panels[begin:end]
+        begin, of_dy, count = lists.begins[3 * group : 3 * group + 3]
+        panels = lists.panels[begin : begin + count]
         used = table[group][table[group][..., 0] != NO_CELL]
         assert 0 < len(used) <= CELLS_AT_ONCE
         for word, offset in used.tolist():
