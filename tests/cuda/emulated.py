@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 import fcntl
 import hashlib
+import os
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,8 +52,12 @@ def compile_emulator(compiler: str, folder: Path) -> Path:
         (folder / f"{name}.o", [f"-DPOPSPARSE_MACHINE={name}", str(EMULATOR / "kernels.cpp")]) for name in MACHINES
     ]
 
+    launcher = ["ccache"] if shutil.which("ccache") else []  # knows them in another checkout
+    environment = {**os.environ, "CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
+
     def one(job: Tuple[Path, List[str]]) -> None:
-        done = subprocess.run([*flags, "-c", *job[1], "-o", str(job[0])], capture_output=True, text=True, check=False)
+        command = [*launcher, *flags, "-c", *job[1], "-o", str(job[0])]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
     with locked(folder):
