@@ -18,14 +18,14 @@ POPSPARSE_DEVICE int ceilDiv(int64_t count, int64_t size) {
   return static_cast<int>((count + size - 1) / size);
 }
 
-// All threads that run a phase together.
+// All threads of the grid, which run a phase together.
 struct Team {
   int thread, threads, warp, warps, lane;
 
   POPSPARSE_DEVICE Team()
-      : thread(static_cast<int>(blockIdx.x * kEncodeThreads + threadIdx.x)),
-        threads(static_cast<int>(gridDim.x * kEncodeThreads)), warp(thread / kLanes), warps(threads / kLanes),
-        lane(thread % kLanes) {}
+      : thread(static_cast<int>((blockIdx.y * gridDim.x + blockIdx.x) * kEncodeThreads + threadIdx.x)),
+        threads(static_cast<int>(gridDim.y * gridDim.x * kEncodeThreads)), warp(thread / kLanes),
+        warps(threads / kLanes), lane(thread % kLanes) {}
 };
 
 template <class T> POPSPARSE_DEVICE void fill(T *to, int64_t count, T value, const Team &team) {
@@ -202,7 +202,7 @@ private:
 // threads.
 template <class Count>
 POPSPARSE_DEVICE void writeBegins(uint32_t *begins, int entries, bool fault, const Team &team, const Count &countOf) {
-  if (blockIdx.x != 0) {
+  if (blockIdx.x + blockIdx.y != 0) {
     return;
   }
   auto *sums = reinterpret_cast<uint32_t *>(sharedMemory()); // of each warp
@@ -230,11 +230,15 @@ POPSPARSE_DEVICE void writeBegins(uint32_t *begins, int entries, bool fault, con
   }
 }
 
-// Runs phases [first, last): run(phase).
-template <class Run> POPSPARSE_DEVICE void runPhases(const PatternArguments &pattern, const Run &run) {
+// Runs phases [first, last): run(phase). More than one by a block of threads, or by a cluster where there are some.
+template <class Machine, class Run> POPSPARSE_DEVICE void runPhases(const PatternArguments &pattern, const Run &run) {
   for (int phase = static_cast<int>(pattern.first); phase < pattern.last; ++phase) {
     run(phase);
-    __syncthreads(); // what one block of threads wrote it reads in the next phase
+    if constexpr (Machine::kClusters) { // what one thread wrote another reads in the next phase
+      clusterSync();
+    } else {
+      __syncthreads();
+    }
   }
 }
 

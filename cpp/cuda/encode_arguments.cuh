@@ -11,7 +11,7 @@ namespace popsparse_py::cuda {
 enum Fault : uint32_t { kBeyondCapacity = 1, kOutsideGrid = 2, kTwice = 4 };
 
 // A pattern, and the grid of units that its blocks cover: pieces of blocks, or groups of rows and cells, which blocks
-// may share. Kernels run phases [first, last) with all their threads, or one block of threads runs several.
+// may share. Kernels run phases [first, last) with all their threads; several run in one block, or in one cluster.
 struct PatternArguments {
   const int32_t *out, *in; // (slots) where each block lies along Y and along X, in blocks
   const int32_t *nnz;      // (1) slots that count

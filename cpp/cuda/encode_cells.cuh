@@ -194,10 +194,10 @@ private:
   }
 };
 
-// Grid: any number of blocks; one where it runs more than one phase. See EncodeCellsArguments.
-POPSPARSE_DEVICE void encodeCells(const EncodeCellsArguments &arguments) {
+// Grid: any number of blocks; one, or one cluster, where it runs more than one phase. See EncodeCellsArguments.
+template <class Machine> POPSPARSE_DEVICE void encodeCells(const EncodeCellsArguments &arguments) {
   const CellEncoder encoder(arguments);
-  runPhases(arguments.pattern, [&](int phase) { encoder.run(phase); });
+  runPhases<Machine>(arguments.pattern, [&](int phase) { encoder.run(phase); });
 }
 
 } // namespace popsparse_py::cuda

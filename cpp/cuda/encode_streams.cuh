@@ -103,10 +103,10 @@ private:
   }
 };
 
-// Grid: any number of blocks; one where it runs more than one phase. See EncodeStreamArguments.
-POPSPARSE_DEVICE void encodeStream(const EncodeStreamArguments &arguments) {
+// Grid: any number of blocks; one, or one cluster, where it runs more than one phase. See EncodeStreamArguments.
+template <class Machine> POPSPARSE_DEVICE void encodeStream(const EncodeStreamArguments &arguments) {
   const StreamEncoder encoder(arguments);
-  runPhases(arguments.pattern, [&](int phase) { encoder.run(phase); });
+  runPhases<Machine>(arguments.pattern, [&](int phase) { encoder.run(phase); });
 }
 
 } // namespace popsparse_py::cuda

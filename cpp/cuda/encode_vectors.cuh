@@ -186,10 +186,10 @@ private:
   POPSPARSE_DEVICE uint16_t ringRow(int row) const { return static_cast<uint16_t>(row % arguments.ringRows); }
 };
 
-// Grid: any number of blocks; one where it runs more than one phase. See EncodeVectorsArguments.
-POPSPARSE_DEVICE void encodeVectors(const EncodeVectorsArguments &arguments) {
+// Grid: any number of blocks; one, or one cluster, where it runs more than one phase. See EncodeVectorsArguments.
+template <class Machine> POPSPARSE_DEVICE void encodeVectors(const EncodeVectorsArguments &arguments) {
   const VectorsEncoder encoder(arguments);
-  runPhases(arguments.pattern, [&](int phase) { encoder.run(phase); });
+  runPhases<Machine>(arguments.pattern, [&](int phase) { encoder.run(phase); });
 }
 
 // Grid: any number of blocks of kEncodeThreads. See PackArguments.

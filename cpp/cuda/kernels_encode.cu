@@ -6,9 +6,9 @@
 
 namespace popsparse_py::cuda {
 
-POPSPARSE_KERNEL(encode_stream, kEncodeThreads, EncodeStreamArguments, encodeStream)
-POPSPARSE_KERNEL(encode_vectors, kEncodeThreads, EncodeVectorsArguments, encodeVectors)
-POPSPARSE_KERNEL(encode_cells, kEncodeThreads, EncodeCellsArguments, encodeCells)
+POPSPARSE_KERNEL(encode_stream, kEncodeThreads, EncodeStreamArguments, encodeStream<Here>)
+POPSPARSE_KERNEL(encode_vectors, kEncodeThreads, EncodeVectorsArguments, encodeVectors<Here>)
+POPSPARSE_KERNEL(encode_cells, kEncodeThreads, EncodeCellsArguments, encodeCells<Here>)
 POPSPARSE_KERNEL(encode_pack_values, kEncodeThreads, PackArguments, packValues)
 
 } // namespace popsparse_py::cuda

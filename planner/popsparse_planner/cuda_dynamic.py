@@ -19,7 +19,14 @@ ENCODE_THREADS, ENCODE_SHARED_BYTES = 512, 64
 WORD_BITS = 32
 CLEAR, MARK, COUNT, DEAL, BEGINS, SCATTER, PHASES = range(7)  # EncodePhase in cpp/cuda/encode.cuh
 MOST_RANKED = 8192  # rows dealt together; more are dealt in their order, as ranks cost the square
+ENCODE_CLUSTER = 8  # blocks of threads, the most that every GPU with clusters has
 _AT_ONCE = 1 << 18  # comparisons that one block of threads makes in about 5 us
+_WORDS_AT_ONCE = 1 << 14  # that it goes over in a few microseconds
+
+
+def encode_cluster(machine: CudaMachine) -> int:
+    """Blocks of threads of a cluster that encodes, 1 where there are no clusters."""
+    return ENCODE_CLUSTER if machine.most_cluster > 1 else 1
 
 
 class Frame(NamedTuple):
@@ -100,11 +107,12 @@ class DealSizes(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """Phases [first, last) by so many blocks of threads."""
+    """Phases [first, last) by so many blocks of threads, which are a cluster where cluster is not 1."""
 
     first: int
     last: int
     blocks: int
+    cluster: int = 1
 
 
 def blocks_for(items: int, multiprocessors: int) -> int:
@@ -112,30 +120,27 @@ def blocks_for(items: int, multiprocessors: int) -> int:
     return max(1, min(-(-items // ENCODE_THREADS), 4 * multiprocessors))
 
 
-def encode_launches(grid: UnitGrid, dealt: DealSizes, cleared: int, multiprocessors: int) -> List[Launch]:
-    """How the phases are started: neighbouring ones by one block of threads where that is soon done.
+def encode_launches(grid: UnitGrid, dealt: DealSizes, cleared: int, multiprocessors: int, cluster: int) -> List[Launch]:
+    """How the phases are started: together by one block of threads, or by one cluster, where these are soon done.
 
-    cleared: words beside those of the grid that are cleared.
+    cleared: words beside those of the grid that are cleared; cluster: blocks that a cluster may have, 1: none.
     """
 
     def blocks(items: int) -> int:
         return blocks_for(items, multiprocessors)
 
-    words = grid.rows * grid.words + grid.block_words + dealt.owners * dealt.slots + cleared
+    words = grid.rows * grid.words + grid.block_words + dealt.owners * dealt.slots
     comparisons = grid.rows * (dealt.share if dealt.ranked else 1)
-    if comparisons > _AT_ONCE or grid.rows * grid.words > 1 << 14:
-        wide = (words, grid.frame.slots, 32 * grid.rows, 32 * grid.rows, 0, grid.pieces)
-        return [Launch(phase, phase + 1, blocks(items)) for phase, items in enumerate(wide)]
-    if words <= 16 * ENCODE_THREADS and grid.frame.slots <= 8 * ENCODE_THREADS:
-        if grid.pieces <= 4 * ENCODE_THREADS:
-            return [Launch(CLEAR, PHASES, 1)]
-        return [Launch(CLEAR, SCATTER, 1), Launch(SCATTER, PHASES, blocks(grid.pieces))]
-    return [
-        Launch(CLEAR, MARK, blocks(words)),
-        Launch(MARK, COUNT, blocks(grid.frame.slots)),
-        Launch(COUNT, SCATTER, 1),
-        Launch(SCATTER, PHASES, blocks(grid.pieces)),
-    ]
+    if comparisons <= _AT_ONCE // 4 and words + cleared <= _WORDS_AT_ONCE and grid.pieces <= 4 * ENCODE_THREADS:
+        return [Launch(CLEAR, PHASES, 1)]
+    items = max(grid.pieces, grid.frame.slots, (words + cleared) // 32)
+    soon = comparisons <= cluster * _AT_ONCE and grid.rows * grid.words <= min(cluster, 2) * _WORDS_AT_ONCE
+    if cluster > 1 and soon and items <= 5 * cluster * ENCODE_THREADS:
+        return [Launch(CLEAR, PHASES, cluster, cluster)]
+    ranks = 32 * grid.rows
+    wide = (words + cleared, grid.frame.slots, ranks, ranks, 0, grid.pieces)
+    each = [Launch(phase, phase + 1, blocks(count)) for phase, count in enumerate(wide)]
+    return [*each[:COUNT], Launch(COUNT, SCATTER, cluster, cluster), each[SCATTER]] if soon else each
 
 
 @dataclass(frozen=True)
@@ -166,9 +171,10 @@ class StreamSizes:
         """Written lists, each once."""
         return 8.0 * self.grid.pieces
 
-    def launches(self, multiprocessors: int) -> List[Launch]:
+    def launches(self, multiprocessors: int, cluster: int) -> List[Launch]:
         """Of the encoder."""
-        return encode_launches(self.grid, self.dealt, self.dealt.owners * self.dealt.slots, multiprocessors)
+        rows = self.dealt.owners * self.dealt.slots
+        return encode_launches(self.grid, self.dealt, rows, multiprocessors, cluster)
 
 
 @dataclass(frozen=True)
@@ -196,10 +202,10 @@ class VectorSizes:
         """Written lists and codes, and packed values that are cleared, each once."""
         return 4.0 * self.grid.pieces + self.steps * (2.0 * STEP_VALUES + 36)
 
-    def launches(self, multiprocessors: int) -> List[Launch]:
+    def launches(self, multiprocessors: int, cluster: int) -> List[Launch]:
         """Of the encoder."""
         cleared = self.steps * STEP_VALUES // 2 + self.dealt.owners * self.dealt.slots * VECTOR_ROWS
-        return encode_launches(self.grid, self.dealt, cleared, multiprocessors)
+        return encode_launches(self.grid, self.dealt, cleared, multiprocessors, cluster)
 
 
 def row_sizes(frame: Frame, tile: Tile) -> StreamSizes:

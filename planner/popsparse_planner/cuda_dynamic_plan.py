@@ -21,11 +21,13 @@ from .cuda_cost import (
 from .cuda_decode import decode_columns, decode_stream
 from .cuda_dynamic import (
     DEAL,
+    SCATTER,
     Frame,
     StreamSizes,
     VectorSizes,
     decode_sizes,
     element_sizes,
+    encode_cluster,
     row_sizes,
     vector_sizes,
 )
@@ -123,7 +125,7 @@ def plan_cuda_dynamic(
             made = with_turning(count, base.shape, n, dtype) if by_rows else count
             found.append((replace(one, tile=tile, count=made, cost=cost_of(made, profile)), sizes))
     product, sizes = min(found, key=lambda pair: pair[0].cost.rank)
-    encode = encode_count(sizes, int(profile["multiprocessors"]))
+    encode = encode_count(sizes, int(profile["multiprocessors"]), encode_cluster(product.machine))
     copied = (2.0 * shape[0] * shape[1] + 2.0 * capacity * block_size**2) * element_bytes(dtype)
     copy_seconds = copied / profile["memory_bytes_per_second"] + 3 * profile["launch_seconds"]
     return CudaDynamicPlan(product, sizes, encode, cost_of(encode, profile), copy_seconds)
@@ -189,23 +191,29 @@ def steps_by_window(pairs: Gathered, window_rows: int) -> np.ndarray:
     return found
 
 
-def encode_count(sizes: Sizes, multiprocessors: int) -> CudaCount:
-    """What encoding a full pattern moves; comparisons of rows count as operations of the multiprocessors that do them.
+def encode_count(sizes: Sizes, multiprocessors: int, cluster: int) -> CudaCount:
+    """What encoding a full pattern moves: as much more from L2, and to compare rows, as multiprocessors have no part in
+    it. What waiting from phase to phase costs is not counted.
 
     Bits are written, read and counted; each piece reads its place, that of its row and two words of each row of its
     owner, and is written.
     """
-    grid, dealt, launches = sizes.grid, sizes.dealt, sizes.launches(multiprocessors)
+    grid, dealt, launches = sizes.grid, sizes.dealt, sizes.launches(multiprocessors, cluster)
     words = grid.rows * grid.words + grid.block_words
-    deal = next(launch for launch in launches if launch.first <= DEAL < launch.last)
+    deal, scatter = (
+        multiprocessors / min(launch.blocks, multiprocessors)
+        for phase in (DEAL, SCATTER)
+        for launch in launches
+        if launch.first <= phase < launch.last
+    )
     compared = grid.rows * dealt.share if dealt.ranked else 0
-    idle = multiprocessors / min(deal.blocks, multiprocessors)
+    per_piece = 16.0 + 20.0 * dealt.slots
     return CudaCount(
         memory_bytes=8.0 * grid.frame.slots + sizes.moved_bytes,
-        l2_bytes=4.0 * (4 * words + 6 * grid.rows) + grid.pieces * (16.0 + 20.0 * dealt.slots),
+        l2_bytes=deal * 4.0 * (4 * words + 6 * grid.rows) + scatter * grid.pieces * per_piece,
         shared_bytes=0.0,
         mma_flops=0.0,
-        fma_flops=_RANK_OPS * compared * idle,
+        fma_flops=_RANK_OPS * compared * deal,
         launches=len(launches),
     )
 

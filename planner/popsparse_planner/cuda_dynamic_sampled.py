@@ -60,19 +60,20 @@ class CellSizes:
         along = b // CELL if b % CELL == 0 else (b + CELL - 2) // CELL + 1
         return self.grid.frame.slots * along**2
 
-    def launches(self, multiprocessors: int) -> List[Launch]:
-        """Of the encoder: one where one block of threads is soon done with everything."""
+    def launches(self, multiprocessors: int, cluster: int) -> List[Launch]:
+        """Of the encoder: one where a block of threads, or a cluster of so many, is soon done with everything."""
         grid = self.grid
         listed = self.groups * (3 + 2 * CELLS_AT_ONCE if self.at_once > 1 else 2)
         listed += self.groups * self.at_once * CELL**2 if self.has_places else 0
         words = grid.rows * grid.words + grid.block_words + listed
-        if words <= 1 << 14 and self.visits * self.band_rows <= 1 << 15:
-            return [Launch(CLEAR, PHASES, 1)]
+        for blocks in sorted({1, cluster}):
+            if words <= blocks << 15 and self.visits * self.band_rows <= blocks << 15:
+                return [Launch(CLEAR, PHASES, blocks, blocks)]
         items = (words, grid.frame.slots, 32 * grid.rows, 32 * self.bands, 0, self.visits, self.visits)
         wide = [Launch(phase, phase + 1, blocks_for(count, multiprocessors)) for phase, count in enumerate(items)]
-        if grid.rows * grid.words > 1 << 14:
+        if grid.rows * grid.words > cluster << 14:
             return wide
-        return [*wide[:COUNT], Launch(COUNT, LEAD, 1), *wide[LEAD:]]
+        return [*wide[:COUNT], Launch(COUNT, LEAD, cluster, cluster), *wide[LEAD:]]
 
 
 def cell_sizes(frame: Frame, dtype: str, shared_bytes: int) -> CellSizes:

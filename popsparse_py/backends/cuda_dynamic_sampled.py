@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from popsparse_planner.cuda_dynamic import ENCODE_SHARED_BYTES, ENCODE_THREADS
+from popsparse_planner.cuda_dynamic import encode_cluster
 from popsparse_planner.cuda_dynamic_sampled import CellSizes
 from popsparse_planner.cuda_sampled import CELL, CELLS_AT_ONCE, SAMPLED_THREADS, STAGES
 
@@ -34,17 +34,15 @@ class CudaDynamicSampler:
         self._lists = [allocate(size) if by_cells else 0 for size in (panels, counts, cells)]
         self._ones = [0 if by_cells else allocate(size) for size in (8 * groups, 4 * groups)]
         self._pitch = grid.frame.block_size
-        self._launches = sizes.launches(int(device.facts["multiprocessors"]))
+        self._launches = sizes.launches(int(device.facts["multiprocessors"]), encode_cluster(device.machine))
 
     def encode(self, places: Places, stream: int) -> None:
         """Start encoding the pattern that row, col (slots) and nnz (1) name when the stream comes to it."""
         sizes = self.sizes
         own = [*self._bands, self._begins, self._first, *self._lists, *self._ones, self._places]
-        product = Operands(0, 0, 0, 0, 0).product(0, sizes.grid.frame.shape)
+        rest = [*own, sizes.band_rows, sizes.at_once, sizes.groups]
         for launch in self._launches:
-            rest = [*self._bits.words(places, launch), *own, sizes.band_rows, sizes.at_once, sizes.groups]
-            grid = (launch.blocks, 1, ENCODE_THREADS, ENCODE_SHARED_BYTES)
-            self.device.launch("encode_cells", grid, product, rest, stream=stream)
+            self._bits.start(self.device, "encode_cells", places, launch, rest, stream)
 
     def enqueue(self, dy: Tuple[int, int], x: Tuple[int, int], n: int, values: int, stream: int) -> None:
         """Start values (slots, b, b) = dy (m, n) x (k, n)^T; dy, x: address and pitch, a multiple of 16 bytes."""

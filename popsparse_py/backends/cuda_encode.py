@@ -11,6 +11,7 @@ from popsparse_planner.cuda_dynamic import (
     StreamSizes,
     UnitGrid,
     VectorSizes,
+    encode_cluster,
 )
 from popsparse_planner.cuda_vectors import STEP_VALUES
 
@@ -43,6 +44,15 @@ class PatternBits:
             *(*self._bits, launch.first, launch.last),
         ]
 
+    def start(
+        self, device: CudaDevice, name: str, places: Places, launch: Launch, rest: List[int], stream: int
+    ) -> None:
+        """Start phases of an encoder; rest: its arguments behind those of the pattern."""
+        product = Operands(0, 0, 0, 0, 0).product(0, self.grid.frame.shape)
+        blocks = (launch.blocks // launch.cluster, launch.cluster, ENCODE_THREADS, ENCODE_SHARED_BYTES)
+        arguments, boxes = [*self.words(places, launch), *rest], (0, 0, 0, launch.cluster)
+        device.launch(name, blocks, product, arguments, boxes=boxes, stream=stream)
+
 
 class Encoder:
     """Makes the work lists of one kernel for any pattern of the sizes; they lie where `allocate` says."""
@@ -58,16 +68,13 @@ class Encoder:
         lists = [allocate(4 * n) for n in (sizes.grid.rows, sizes.grid.rows, dealt.owners * dealt.slots, begins)]
         self.begins = lists[3]
         self._dealt = [*lists, *dealt, int(dealt.ranked)]  # DealArguments there
-        self._launches = sizes.launches(int(device.facts["multiprocessors"]))
+        self._launches = sizes.launches(int(device.facts["multiprocessors"]), encode_cluster(device.machine))
         self._rest: List[int] = []  # the kernel's own arguments
 
     def enqueue(self, places: Places, stream: int) -> None:
         """Start encoding the pattern that is there when the stream comes to it."""
-        product = Operands(0, 0, 0, 0, 0).product(0, self._bits.grid.frame.shape)
         for launch in self._launches:
-            grid = (launch.blocks, 1, ENCODE_THREADS, ENCODE_SHARED_BYTES)
-            rest = [*self._bits.words(places, launch), *self._dealt, *self._rest]
-            self.device.launch(self.name, grid, product, rest, stream=stream)
+            self._bits.start(self.device, self.name, places, launch, [*self._dealt, *self._rest], stream)
 
 
 class StreamEncoder(Encoder):

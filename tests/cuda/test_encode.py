@@ -75,27 +75,36 @@ def test_other_lists_are_those_of_the_host(emulated: Emulated) -> None:
         check_lists(device, few, sizes, [decode.stream, decode.begins, None])
 
 
-@pytest.mark.parametrize("ways", ["one launch", "four", "each phase"])
-def test_phases_may_be_started_together_or_not(emulated: Emulated, ways: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    device, pattern = emulated.device("Ampere", seed=2), pattern_of("random", 30, 50, 16)
-    together = {"one launch": [(0, 6)], "four": [(0, 1), (1, 2), (2, 5), (5, 6)]}.get(
-        ways, [(i, i + 1) for i in range(6)]
-    )
-    launches = [sizes_of.Launch(*phases, 3 if phases in ((0, 1), (1, 2), (5, 6), (3, 4)) else 1) for phases in together]
-    monkeypatch.setattr(sizes_of.StreamSizes, "launches", lambda self, multiprocessors: launches)
+WAYS = {
+    "one block": [(0, 6, 1)],
+    "one cluster": [(0, 6, 4, 4)],
+    "four": [(0, 1, 3), (1, 2, 3), (2, 5, 1), (5, 6, 3)],
+    "each phase": [(phase, phase + 1, 1 if phase == 4 else 3) for phase in range(6)],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_phases_may_be_started_together_or_not(emulated: Emulated, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    device, pattern = emulated.device("Hopper", seed=2), pattern_of("random", 30, 50, 16)
+    launches = [sizes_of.Launch(*one) for one in WAYS[way]]
+    monkeypatch.setattr(sizes_of.StreamSizes, "launches", lambda self, multiprocessors, cluster: launches)
     tile = tiles("rows", 16, 480, device.machine)[0]
     sizes = sizes_of.row_sizes(frame_of(pattern, 600), tile)
     check_lists(device, pattern, sizes, in_order(row_stream(pattern, tile)))
     assert emulated.launches == 2 * len(launches)
 
 
-def test_launches_cover_every_phase_once() -> None:
-    for size, slots in ((64, 16), (4096, 3000), (4096, 16384), (65536, 1 << 20)):
+@pytest.mark.parametrize("cluster", [1, 8])
+def test_launches_cover_every_phase_once(cluster: int) -> None:
+    found = []
+    for size, slots in ((64, 16), (4096, 3000), (4096, 16384), (16384, 65536), (65536, 1 << 20)):
         frame = sizes_of.Frame((size, size), 16, slots)
         machine = CudaMachine("Hopper", 128, True, 232448)
-        launches = sizes_of.row_sizes(frame, tiles("rows", 16, size, machine)[0]).launches(132)
+        launches = sizes_of.row_sizes(frame, tiles("rows", 16, size, machine)[0]).launches(132, cluster)
         assert [phase for launch in launches for phase in range(launch.first, launch.last)] == list(range(6))
-        assert all(launch.blocks == 1 for launch in launches if launch.last - launch.first > 1)
+        assert all(launch.blocks == launch.cluster for launch in launches if launch.last - launch.first > 1)
+        found.append(len(launches))
+    assert found == ([1, 4, 4, 6, 6] if cluster == 1 else [1, 1, 1, 4, 6])
 
 
 FAULTS: Dict[str, Tuple[int, Callable[[np.ndarray, np.ndarray], Tuple[np.ndarray, np.ndarray, int]]]] = {

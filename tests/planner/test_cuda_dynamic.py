@@ -61,7 +61,7 @@ def test_dynamic_plans_count_their_encoder() -> None:
     plan = plan_cuda_dynamic((4096, 4096), 16, 4096, 4096)
     assert (plan.kernel, plan.capacity) == ("rows", 4096)
     assert plan.total_seconds == plan.product.cost.total_seconds + plan.encode_cost.total_seconds
-    assert plan.encode.launches == len(plan.sizes.launches(132))
+    assert plan.encode.launches == len(plan.sizes.launches(132, 8))
     assert plan.encode_cost.total_seconds < 0.25 * plan.product.cost.total_seconds
     assert not plan.dense_is_faster
     assert f"encoded on the GPU in {plan.encode.launches} launches" in plan.explain().replace("\n", " ")
