@@ -162,11 +162,13 @@ def install_tools(*packages: str) -> Path:
 def install_project(venv: Path = VENV, python: str = sys.executable) -> Path:
     """An environment with the project (editable, native core built), its dependencies and those of the tests.
 
-    Done again when pyproject.toml, constraints.txt, the C++ sources, the compiler or Python change. Returns its bin/.
+    Done again when pyproject.toml, constraints.txt, the C++ sources, a compiler or Python change. Returns its bin/.
     """
     environment = build_environment()
     inputs = [ROOT / "pyproject.toml", CONSTRAINTS, ROOT / "cpp"]
-    key = digest(inputs, output(python, "-VV") or "", output(environment["CXX"], "--version") or "", str(ROOT))
+    nvcc = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
+    programs = ((python, "-VV"), (environment["CXX"], "--version"), (nvcc, "--version"))
+    key = digest(inputs, *(output(*program) or "" for program in programs), str(ROOT))
     with locked("setup"):
         make_venv(venv, python)
         if not stamped(venv, "project", key):

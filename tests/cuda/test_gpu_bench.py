@@ -69,6 +69,22 @@ def test_what_is_not_written_or_written_behind_the_end_is_found(
     assert {one.product for one in found} >= {"rows", "sampled", "writes behind the end"}
 
 
+def test_the_stage_of_correctness_says_what_is_wrong(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_correctness, "_SHAPE", (50, 150))
+    monkeypatch.setattr(gpu_stages, "BLOCK_SIZES", (16,))
+    monkeypatch.setattr(gpu, "_COLUMNS_CHECKED", (6,))
+    monkeypatch.setattr(gpu, "poisoned_backend", lambda: poisoned(emulated))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    found = gpu.correctness(0, 0)
+    assert found["wrong"] == [] and found["products"] > 8
+    assert found["sanitizers"]["memcheck"] == {"absent": "compute-sanitizer is not installed"}
+    report = {"failed": {}, "correctness": found}
+    assert gpu.problems(report) == []
+    found["sanitizers"]["racecheck"] = {"is_clean": False, "says": "2 hazards"}
+    found["wrong"].append(gpu_correctness.Checked("rows", 16, "float16", 6, float("inf")).to_dict())
+    assert gpu.problems(report) == ["correctness: rows 16 float16", "racecheck: 2 hazards"]
+
+
 def test_a_wrong_result_is_not_right() -> None:
     w, x = np.eye(4), np.ones((4, 2))
     assert gpu_correctness._share(x.astype(np.float16), w, x, "float16") <= 1
