@@ -83,8 +83,12 @@ struct DecodeVectorsArguments {
   const void *starts;  // uint16 (steps, 16 / side, 8 / side) rows of X in the range, first of `side`; kLastStep
   const uint2 *begins; // (ranges, warps + 1) where a warp begins: x = in the steps, y = in `rows`
   const int32_t *rows; // (.., 8 / side) first rows of Y, in the order of the steps, -1: none
-  float *partials;     // (ranges, m, n), null where there is one range
+  float *partials;     // (ranges, m, n), null where there is one range or a cluster adds them
   int64_t rangeRows;
+  // Where the ranges are the blocks of a cluster, which adds what they give: (blocks along x, lines) first rows of Y,
+  // -1: none; `rows` then number these lines, `side` rows each. Null elsewhere.
+  const int32_t *lines;
+  int64_t linesOfBlock;
 };
 
 // y (m, n) = activation(partials summed in their order + bias).

@@ -16,9 +16,9 @@ POPSPARSE_KERNEL(reduce_float16, kReduceThreads, ReduceArguments, reduce<Float16
 
 #define DECODE_VECTORS(columns, side)                                                                                  \
   POPSPARSE_KERNEL(decode_vectors##columns##_by##side##_bfloat16, kDecodeVectorsThreads, DecodeVectorsArguments,       \
-                   decodeVectors<Bfloat16, columns, side>)                                                             \
+                   decodeVectors<Bfloat16, Here, columns, side>)                                                       \
   POPSPARSE_KERNEL(decode_vectors##columns##_by##side##_float16, kDecodeVectorsThreads, DecodeVectorsArguments,        \
-                   decodeVectors<Float16, columns, side>)
+                   decodeVectors<Float16, Here, columns, side>)
 
 DECODE_VECTORS(16, 1)
 DECODE_VECTORS(16, 4)

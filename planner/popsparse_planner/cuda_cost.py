@@ -217,18 +217,20 @@ def decode_count(
     )
 
 
-def decode_vectors_count(cut: DecodeSteps, shape: Tuple[int, int], n: int, blocks_of_threads: int) -> CudaCount:
+def decode_vectors_count(made: DecodeSteps, shape: Tuple[int, int], n: int) -> CudaCount:
     """The kernel for few columns of gathered rows (cpp/cuda/decode_vectors.cuh), as decode_count."""
-    columns, groups = decode_vectors_columns(n), VECTOR_ROWS // cut.pieces.side
-    held = 2.0 * blocks_of_threads * cut.ranges * cut.range_rows * columns
-    partials = 8.0 * cut.ranges * shape[0] * n if cut.ranges > 1 else 0.0
-    streamed = float(cut.streamed_bytes)
+    columns, cut = decode_vectors_columns(n), made.cut
+    blocks, steps = cut.blocks * cut.ranges, made.steps * (VECTOR_ROWS // made.pieces.side)
+    held = 2.0 * blocks * cut.range_rows * columns
+    partials = 8.0 * cut.ranges * shape[0] * n if cut.adds_apart else 0.0
+    added = 8.0 * cut.ranges * shape[0] * columns if cut.clustered else 0.0  # from one shared memory to another
+    streamed = float(made.streamed_bytes)
     return CudaCount(
         memory_bytes=operand_bytes(shape, n, 0, "bfloat16") + streamed,
         l2_bytes=held + streamed + partials,
-        shared_bytes=held + cut.steps * groups * VECTOR_DEPTH * columns * 2.0,
-        mma_flops=2.0 * cut.steps * groups * STEP_VALUES * columns,
+        shared_bytes=held + steps * VECTOR_DEPTH * columns * 2.0 + added,
+        mma_flops=2.0 * steps * STEP_VALUES * columns,
         fma_flops=0.0,
-        launches=2 if cut.ranges > 1 else 1,
-        blocks=blocks_of_threads * cut.ranges,
+        launches=2 if cut.adds_apart else 1,
+        blocks=blocks,
     )

@@ -11,9 +11,9 @@ from typing import Optional, Tuple
 
 import numpy as np
 
-from .cuda_decode import ranges_of
-from .cuda_machine import LANES, VECTOR_DEPTH, VECTOR_ROWS
-from .cuda_streams import Pieces, pieces_of
+from .cuda_decode import range_bytes, ranges_of
+from .cuda_machine import LANES, VECTOR_DEPTH, VECTOR_ROWS, CudaMachine
+from .cuda_streams import Pieces, inside, pieces_of
 from .cuda_tiles import begins_of
 from .cuda_vectors import STEP_VALUES, sources_of
 from .errors import PlanError
@@ -37,16 +37,70 @@ def decode_vectors_side(block_size: int) -> int:
 
 
 @dataclass(frozen=True)
-class DecodeSteps:
-    """How a pattern is cut into steps. A cell is up to 8 rows of Y in one range of k, and has at least one step.
+class DecodeCut:
+    """k in ranges of range_rows, Y's rows in so many parts: a block of threads for each range of each part.
 
-    place: int64 (ranges, piece rows) where a row of pieces stands in its range, rows with as many pieces together:
-    8 / side of them make a cell; steps_of_cell: int64 (ranges, cells of a range).
+    clustered: whether the blocks of a part are a cluster, which adds what its ranges give; else a kernel of its own
+    does, where there are several.
+    """
+
+    ranges: int
+    range_rows: int
+    blocks: int
+    clustered: bool = False
+
+    @property
+    def adds_apart(self) -> bool:
+        """Whether partial results go through L2 to a second kernel."""
+        return self.ranges > 1 and not self.clustered
+
+
+def decode_cut(
+    sides: Tuple[int, int],  # rows of X, a multiple of 16, and of Y
+    n: int,
+    values: int,
+    machine: CudaMachine,
+    multiprocessors: int,
+) -> DecodeCut:
+    """The cut that moves the fewest bytes: every block copies its range of X, and each range has, for 8 rows of Y,
+    about half a step that is empty, and partial results; idle multiprocessors make all of it slower.
+    """
+    (k, m), columns = sides, decode_vectors_columns(n)
+    most = -(-m // (VECTOR_ROWS * WARPS))  # parts that have work for every warp
+    found = []
+    for ranges in (1, 2, 4, 8) if machine.most_cluster > 1 else (1,):
+        range_rows = -(-k // (ranges * VECTOR_DEPTH)) * VECTOR_DEPTH
+        held, at_once = range_bytes(range_rows, columns), max(1, multiprocessors // ranges)
+        fits = (machine.shared_bytes - held) // (4 * columns) // VECTOR_ROWS * VECTOR_ROWS - VECTOR_ROWS
+        cannot = ranges > multiprocessors or fits < 1 or -(-k // range_rows) < ranges
+        if held > machine.shared_bytes or (ranges > 1 and cannot):
+            continue
+        parts = max(1, min(most, at_once))
+        if ranges > 1 and m > parts * fits:  # partial results of more rows than fit: several rounds
+            parts = -(-m // (fits * at_once)) * at_once
+        rounds = -(-parts // at_once)
+        idle = multiprocessors / (ranges * min(parts, at_once))
+        moved = rounds * multiprocessors * held + idle * (2 * values + ranges * m * (16 + (4 * n if ranges > 1 else 0)))
+        found.append((moved, DecodeCut(ranges, range_rows, parts, ranges > 1)))
+    if found:
+        return min(found, key=lambda choice: choice[0])[1]
+    ranges, range_rows = ranges_of(sides, n, columns, machine.shared_bytes, multiprocessors)
+    return DecodeCut(ranges, range_rows, max(1, min(most, multiprocessors // ranges)))
+
+
+@dataclass(frozen=True)
+class DecodeSteps:
+    """How a pattern is cut into steps. A line is a row of pieces; a cell is up to 8 / side lines of one part in one
+    range of k, those with as many pieces together, and has at least one step.
+
+    part, local: int64 (lines): part of each line and its number there; place: int64 (ranges, parts, lines of a part):
+    where a line stands in its range; steps_of_cell: int64 (ranges, parts, cells).
     """
 
     pieces: Pieces
-    ranges: int
-    range_rows: int
+    cut: DecodeCut
+    part: Array
+    local: Array
     place: Array
     steps_of_cell: Array
 
@@ -60,12 +114,18 @@ class DecodeSteps:
         """Bytes of all steps: values, and the rows of X and of Y that they name."""
         groups = VECTOR_ROWS // self.pieces.side
         starts = VECTOR_DEPTH // self.pieces.side * groups
-        cells = self.steps_of_cell.shape[0] * self.steps_of_cell.shape[1]
+        cells = int(np.prod(self.steps_of_cell.shape))
         return int(self.steps * 2 * (STEP_VALUES + starts) + cells * 4 * groups)
 
-    def blocks(self, multiprocessors: int) -> int:
-        """Blocks of threads for each range: one for every multiprocessor, no more than there is work for."""
-        return max(1, min(-(-int(self.steps_of_cell.shape[1]) // WARPS), multiprocessors // self.ranges))
+    @property
+    def lines_of_part(self) -> int:
+        """Lines, with those that no row of Y is in."""
+        return int(self.place.shape[2])
+
+    def shared_bytes(self, columns: int) -> int:
+        """Of a block of threads: a range of X, and partial results that its cluster adds."""
+        sums = self.lines_of_part * self.pieces.side * columns * 4 if self.cut.clustered else 0
+        return range_bytes(self.cut.range_rows, columns) + sums
 
 
 @dataclass(frozen=True)
@@ -73,13 +133,14 @@ class DecodeVectorStream:
     """Work lists (DecodeVectorsArguments in cpp/cuda/arguments.cuh).
 
     sources: int32 (steps * 128): element of values, -1: zero; starts: uint16 (steps, 16 / side, 8 / side); begins:
-    uint32 (ranges, warps + 1, 2); rows: int32 (cells, 8 / side).
+    uint32 (ranges, warps + 1, 2); rows: int32 (cells, 8 / side); lines: int32 (parts, lines of a part).
     """
 
     sources: Array
     starts: Array
     begins: Array
     rows: Array
+    lines: Array
 
     @property
     def arrays(self) -> Tuple[Array, ...]:
@@ -88,51 +149,67 @@ class DecodeVectorStream:
 
 
 def decode_steps(
-    pattern: BlockPattern, n: int, shared_bytes: int, multiprocessors: int, *, transposed: bool = False
+    pattern: BlockPattern, n: int, machine: CudaMachine, multiprocessors: int, *, transposed: bool = False
 ) -> DecodeSteps:
     """The steps of W, or of its transpose, times n columns. PlanError beyond 2^31 stored values."""
     if pattern.nnz_blocks * pattern.block_size**2 >= 1 << 31:
         raise PlanError(f"W has {pattern.nnz:,} stored values: the gathered kernels number fewer than {1 << 31:,}")
     side = decode_vectors_side(pattern.block_size)
-    pieces = pieces_of(pattern, side, transposed=transposed)
+    pieces = inside(pieces_of(pattern, side, transposed=transposed))
     rows, per_cell = pieces.grid[0], VECTOR_ROWS // side
     sides = -(-pieces.grid[1] * side // VECTOR_DEPTH) * VECTOR_DEPTH, rows * side
-    ranges, range_rows = ranges_of(sides, n, decode_vectors_columns(n), shared_bytes, multiprocessors)
-    line = pieces.inner * side // range_rows * rows + pieces.out
-    work = np.bincount(line, minlength=ranges * rows).reshape(ranges, rows)
-    order = np.argsort(-work, axis=1, kind="stable")
+    cut = decode_cut(sides, n, len(pieces.offsets) * side * side, machine, multiprocessors)
+    part, local = _dealt(np.bincount(pieces.out, minlength=rows), cut.blocks)
+    lines = -(-(int(local.max(initial=0)) + 1) // per_cell) * per_cell
+    which = pieces.inner * side // cut.range_rows
+    line = (which * cut.blocks + part[pieces.out]) * lines + local[pieces.out]
+    work = np.bincount(line, minlength=cut.ranges * cut.blocks * lines).reshape(cut.ranges, cut.blocks, lines)
+    order = np.argsort(-work, axis=2, kind="stable")
     place = np.empty_like(order)
-    np.put_along_axis(place, order, np.arange(rows)[None], axis=1)
-    most = np.take_along_axis(work, order, axis=1)[:, ::per_cell]  # of each cell
-    return DecodeSteps(pieces, ranges, range_rows, place, np.maximum(1, -(-most * side // VECTOR_DEPTH)))
+    np.put_along_axis(place, order, np.arange(lines)[None, None], axis=2)
+    most = np.take_along_axis(work, order, axis=2)[:, :, ::per_cell]  # of each cell
+    return DecodeSteps(pieces, cut, part, local, place, np.maximum(1, -(-most * side // VECTOR_DEPTH)))
 
 
-def decode_vector_stream(cut: DecodeSteps, blocks: int, *, transposed: bool = False) -> DecodeVectorStream:
-    """Lists of the steps for so many blocks of threads in each range: cells dealt to warps by their steps."""
-    pieces, side, (ranges, cells) = cut.pieces, cut.pieces.side, cut.steps_of_cell.shape
-    warps, groups = blocks * WARPS, VECTOR_ROWS // side
-    turn, place_in_turn = np.divmod(np.arange(cells), warps)  # the heaviest cell to each warp in turn, then back
-    warp = np.where(turn % 2 == 0, place_in_turn, warps - 1 - place_in_turn)
-    order = (np.argsort(warp, kind="stable") + np.arange(ranges)[:, None] * cells).ravel()  # cells as they are streamed
+def _dealt(work: Array, owners: int) -> Tuple[Array, Array]:
+    """int64 (items) owner of each item and its number there: the heaviest to each owner in turn, then back."""
+    order = np.argsort(-work, kind="stable")
+    turn, place = np.divmod(np.arange(len(work)), owners)
+    owner, number = np.empty_like(order), np.empty_like(order)
+    owner[order], number[order] = np.where(turn % 2 == 0, place, owners - 1 - place), turn
+    return owner, number
+
+
+def decode_vector_stream(cut: DecodeSteps, *, transposed: bool = False) -> DecodeVectorStream:
+    """Lists of the steps: cells dealt to the warps of their block of threads."""
+    pieces, side, (ranges, parts, cells) = cut.pieces, cut.pieces.side, cut.steps_of_cell.shape
+    groups, lines = VECTOR_ROWS // side, cut.lines_of_part
+    warp, _ = _dealt(-np.arange(cells), WARPS)  # they are in the order of their steps
+    order = (np.argsort(warp, kind="stable") + np.arange(ranges * parts)[:, None] * cells).ravel()  # as streamed
     steps = cut.steps_of_cell.ravel()[order]
     ends = np.cumsum(steps)
     first_step = np.empty_like(ends)
     first_step[order] = ends - steps
-    which = pieces.inner * side // cut.range_rows
-    place = cut.place[which, pieces.out]
+    which, part = pieces.inner * side // cut.cut.range_rows, cut.part[pieces.out]
+    place = cut.place[which, part, cut.local[pieces.out]]
     vector = _position(pieces, which * pieces.grid[0] + pieces.out) * side
-    step, position = first_step[which * cells + place // groups] + vector // VECTOR_DEPTH, vector % VECTOR_DEPTH
+    cell = (which * parts + part) * cells + place // groups
+    step, position = first_step[cell] + vector // VECTOR_DEPTH, vector % VECTOR_DEPTH
     group, total = place % groups, cut.steps
-    starts = np.full((total, VECTOR_DEPTH // side, groups), cut.range_rows, dtype=np.uint16)  # rows of zeros
-    starts[step, position // side, group] = pieces.inner * side % cut.range_rows
+    starts = np.full((total, VECTOR_DEPTH // side, groups), cut.cut.range_rows, dtype=np.uint16)  # rows of zeros
+    starts[step, position // side, group] = pieces.inner * side % cut.cut.range_rows
     starts[ends - 1] |= LAST_STEP
-    rows = np.full((ranges, cells * groups), -1, dtype=np.int32)
-    np.put_along_axis(rows, cut.place, np.arange(pieces.grid[0], dtype=np.int32)[None] * side, axis=1)
+    owned = np.full((parts, lines), -1, dtype=np.int32)
+    owned[cut.part, cut.local] = np.arange(pieces.grid[0]) * side
+    named = np.where(owned >= 0, np.arange(lines) * side, -1) if cut.cut.clustered else owned
+    rows = np.empty((ranges, parts, lines), dtype=np.int32)
+    np.put_along_axis(rows, cut.place, np.broadcast_to(named.astype(np.int32), rows.shape), axis=2)
     return DecodeVectorStream(
         sources=sources_of(pieces, total, (step, group * side, position), transposed),
         starts=starts,
-        begins=_begins(warp, ends, ranges, warps),
+        begins=_begins(warp, ends, ranges, parts),
         rows=rows.reshape(-1, groups)[order],
+        lines=owned,
     )
 
 
@@ -156,11 +233,13 @@ def _number_among_equals(key: Array, order_by: Optional[Array] = None) -> Array:
     return number
 
 
-def _begins(warp: Array, ends: Array, ranges: int, warps: int) -> Array:
+def _begins(warp: Array, ends: Array, ranges: int, parts: int) -> Array:
     """uint32 (ranges, warps + 1, 2): where each warp's steps and its cells begin.
 
-    warp: of each cell of a range; ends: of the steps of every cell as they are streamed.
+    warp: of each cell of a part in a range; ends: of the steps of every cell as they are streamed.
     """
-    cells = begins_of((warp + np.arange(ranges)[:, None] * warps).ravel(), ranges * warps).astype(np.int64)
+    warps = parts * WARPS
+    owner = (warp + np.arange(ranges * parts)[:, None] * WARPS).ravel()
+    cells = begins_of(owner, ranges * warps).astype(np.int64)
     both: Array = np.stack([np.append(0, ends)[cells], cells], axis=1).astype(np.uint32)
     return np.ascontiguousarray(both[np.arange(ranges)[:, None] * warps + np.arange(warps + 1)])

@@ -291,8 +291,8 @@ class _Product:
             return element_count(pattern, shape, n, "float32" if self.is_tf32 else self.arithmetic)
         shared_bytes, multiprocessors = self.machine.shared_bytes, int(self.gpu["multiprocessors"])
         if kernel == "decode_vectors":
-            cut = decode_steps(pattern, n, shared_bytes, multiprocessors, transposed=self.transposed)
-            return decode_vectors_count(cut, shape, n, cut.blocks(multiprocessors))
+            made = decode_steps(pattern, n, self.machine, multiprocessors, transposed=self.transposed)
+            return decode_vectors_count(made, shape, n)
         columns = decode_columns(n)
         stream = decode_stream(pattern, n, shared_bytes, multiprocessors)
         blocks = decode_blocks(stream.ranges, stream.block_rows, multiprocessors)

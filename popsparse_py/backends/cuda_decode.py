@@ -58,13 +58,14 @@ def start_decode_vectors(product: Loaded, pattern: BlockPattern) -> Enqueue:
     """Blocks of any size, W or its transpose, values packed (cpp/cuda/decode_vectors.cuh)."""
     device, plan = product.device, product.plan
     multiprocessors, columns = device.facts["multiprocessors"], decode_vectors_columns(plan.n)
-    cut = decode_steps(pattern, plan.n, device.machine.shared_bytes, multiprocessors, transposed=plan.transposed)
-    blocks = cut.blocks(multiprocessors)
-    lists = decode_vector_stream(cut, blocks, transposed=plan.transposed)
+    made = decode_steps(pattern, plan.n, device.machine, multiprocessors, transposed=plan.transposed)
+    lists, cut = decode_vector_stream(made, transposed=plan.transposed), made.cut
     product.pack(lists.sources)
-    grid = (blocks, cut.ranges, THREADS, range_bytes(cut.range_rows, columns))
-    name = f"decode_vectors{columns}_by{cut.pieces.side}"
-    return start_ranges(product, (name, columns), grid, product.put(lists.arrays), [cut.range_rows])
+    grid = (cut.blocks, cut.ranges, THREADS, made.shared_bytes(columns))
+    name = f"decode_vectors{columns}_by{made.pieces.side}"
+    after = [cut.range_rows, *(product.put((lists.lines,)) if cut.clustered else [0]), made.lines_of_part]
+    cluster = cut.ranges if cut.clustered else 1
+    return start_ranges(product, (name, columns), grid, product.put(lists.arrays), after, cluster)
 
 
 def start_ranges(
@@ -73,8 +74,9 @@ def start_ranges(
     grid: Tuple[int, int, int, int],
     pointers: List[int],
     after: List[int],  # arguments behind the partial results
+    cluster: int = 1,
 ) -> Enqueue:
-    """Starts the kernel, and where k is cut into ranges the sum of what they give."""
+    """Starts the kernel, and where k is cut into ranges that no cluster adds the sum of what they give."""
     device, dtype, (m, _) = product.device, product.plan.dtype, product.plan.shape
     (name, columns), ranges = kernel, grid[1]
 
@@ -83,9 +85,10 @@ def start_ranges(
             raise PlanError(
                 f"the plan is for at most {columns} columns, x has {operands.n}: plan again for n = {operands.n}"
             )
-        partials = scratch(4 * ranges * m * operands.n) if ranges > 1 else 0
+        partials = scratch(4 * ranges * m * operands.n) if ranges > cluster else 0
         head = operands.product(product.values, product.plan.shape)
-        device.launch(f"{name}_{dtype}", grid, head, [*pointers, partials, *after], stream=stream)
+        rest = [*pointers, partials, *after]
+        device.launch(f"{name}_{dtype}", grid, head, rest, boxes=(0, 0, 0, cluster), stream=stream)
         if partials:
             blocks = min(-(-m * operands.n // REDUCE_THREADS), 65535)
             device.launch(f"reduce_{dtype}", (blocks, 1, REDUCE_THREADS, 0), head, [partials, ranges], stream=stream)

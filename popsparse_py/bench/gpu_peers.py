@@ -42,10 +42,10 @@ def torch_bsr(w: Any, block_size: int, x: Any) -> Peer:
 
 def torch_bsr_tuned(w: Any, block_size: int, x: Any) -> Peer:
     """The same with what torch's tuner finds for this W and X; nothing is stored, so that torch_bsr stays untuned."""
-    testing, sparse = import_module("triton.testing"), w.to_sparse_bsr((block_size, block_size))
+    sparse = w.to_sparse_bsr((block_size, block_size))
     tuner = import_module("torch.sparse._triton_ops_meta").tune_bsr_dense_addmm
     multiply = import_module("torch.sparse._triton_ops").bsr_dense_addmm
-    with _limited(testing, TUNER_SECONDS):
+    with _limited(import_module("triton").testing, TUNER_SECONDS):
         found = tuner(x.new_zeros(w.shape[0], x.shape[1]), sparse, x, beta=0, alpha=1)
 
     def call(operand: Any) -> Any:

@@ -10,8 +10,9 @@ from cuda.emulated import COMPILERS, EMULATOR, KERNELS, Emulated, build_folder
 from cuda.operands import assert_product, case
 
 from popsparse_planner import PopsparseError
+from popsparse_planner.cuda_machine import CudaMachine
 from popsparse_planner.cuda_plan import plan_cuda
-from popsparse_planner.cuda_tiles import tiles
+from popsparse_planner.cuda_tiles import Tile, tiles
 
 # file, what it says, what is put there instead, and the kernel in which that is to be found
 FAULTS = {
@@ -42,6 +43,18 @@ FAULTS = {
     "rows of X in another order": ("rows.cuh", "2 * (row / 8 ^ pair / 2)", "2 * (row / 8)", "rows"),
     "takes other rows of X for the same": ("rows.cuh", "row == held", "row / 32 == held / 32", "wide"),
     "multiplies by one panel twice": ("rows.cuh", "j / 8 * Shape", "j / 16 * Shape", "wide"),
+    "adds before all ranges are there": (
+        "decode_vectors.cuh",
+        "    clusterSync();\n#pragma unroll 1",
+        "#pragma unroll 1",
+        "decode_vectors",
+    ),
+    "ends while others read its sums": (
+        "decode_vectors.cuh",
+        "    clusterSync(); // before a block ends whose memory others read\n",
+        "",
+        "decode_vectors",
+    ),
     "names panels where none are": ("blocks.cuh", "Shape::kPanelBytes >> 4", "1", "blocks"),
 }
 DEFINED = {
@@ -49,13 +62,17 @@ DEFINED = {
     "wide": "rows16_wide_float16, kRingThreads, RowsArguments, multiplyRows<Float16, Here, WideSlab, 16, false>",
     "vectors": "vectors_float16, kRingThreads, VectorsArguments, multiplyVectors<Float16, Here>",
     "blocks": "blocks_float16, kRingThreads, RowsArguments, multiplyBlocks<Float16, Here, false>",
+    "decode_vectors": "decode_vectors16_by8_float16, kDecodeVectorsThreads, DecodeVectorsArguments, "
+    "decodeVectors<Float16, Here, 16, 8>",
 }
-# A cluster, and more slabs than the ring has stages; for "vectors" few slabs, other ones for each of three clusters.
+PACKS = "POPSPARSE_KERNEL(gather_values, kGatherThreads, GatherArguments, gatherValues<GatherShort>)"
+# A cluster, and more slabs than the ring has stages; for "vectors" few slabs, other ones for each of two clusters.
 CASES = {
     "rows": ((1020, 2000), 40, 16, 0.05),
     "wide": ((500, 1000), 120, 16, 0.05),
-    "vectors": ((1500, 2000), 20, 8, 0.002),
+    "vectors": ((2000, 2000), 20, 8, 0.002),
     "blocks": ((250, 700), 120, 64, 0.3),
+    "decode_vectors": ((90, 300), 9, 8, 0.3),
 }
 
 
@@ -66,8 +83,10 @@ def planted(fault: str, folder: Path, emulator: Path) -> Path:
     text = (KERNELS / file).read_text()
     assert text.count(sound) == 1, f"{file} has no longer one {sound!r}"
     (folder / "kernels" / file).write_text(text.replace(sound, broken))
-    headers = "".join(f'#include "{name}.cuh"\n' for name in ("kernel", "rows", "vectors", "blocks"))
-    one = f"namespace popsparse_py::cuda {{\nPOPSPARSE_KERNEL({DEFINED[kernel]})\n}}\n"
+    headers = "".join(
+        f'#include "{name}.cuh"\n' for name in ("kernel", "rows", "vectors", "blocks", "gather", "decode_vectors")
+    )
+    one = f"namespace popsparse_py::cuda {{\nPOPSPARSE_KERNEL({DEFINED[kernel]})\n{PACKS}\n}}\n"
     (folder / "kernels" / "one.cpp").write_text(headers + one)
     compiler = next(name for name in COMPILERS if shutil.which(name))
     flags = (
@@ -85,6 +104,12 @@ def planted(fault: str, folder: Path, emulator: Path) -> Path:
     return library
 
 
+def tile_of(name: str, columns: int, b: int, rows: int, machine: CudaMachine) -> Tile:
+    """A tile of so many columns, in clusters if it can be."""
+    tile = next(tile for tile in tiles(name, b, rows, machine) if tile.columns == columns)
+    return max((replace(tile, cluster=size) for size in (1, 2) if tile.groups(rows) % size == 0), key=repr)
+
+
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_planted_fault_is_found(fault: str, tmp_path: Path, emulated: Emulated) -> None:
     faulty = Emulated(planted(fault, tmp_path, Path(emulated.path).parent))
@@ -93,16 +118,16 @@ def test_planted_fault_is_found(fault: str, tmp_path: Path, emulated: Emulated) 
     made = case(shape, n, b, "float16", density=density, seed=1)
     columns = {"wide": 128, "blocks": 256}.get(kernel, 64)
     name = "rows" if kernel == "wide" else kernel
-    with pytest.raises((PopsparseError, AssertionError)):
+    with pytest.raises((PopsparseError, AssertionError)) as caught:
         for seed in range(1, 9):
             backend = faulty.backend("Hopper", seed)
             machine = backend.device.machine
-            tile = next(tile for tile in tiles(name, b, shape[0], machine) if tile.columns == columns)
-            tile = max((replace(tile, cluster=size) for size in (1, 2) if tile.groups(shape[0]) % size == 0), key=repr)
+            tile = None if kernel == "decode_vectors" else tile_of(name, columns, b, shape[0], machine)
             plan = plan_cuda(made.a.pattern, n, dtype="float16", machine=machine, kernel=name, tile=tile)
             ready = backend.compile(plan)
             ready.load(made.a)
             assert_product(ready.multiply(made.x), made.dense, made.x, "float16")
+    assert "have no" not in str(caught.value), "the kernel itself was not found"
 
 
 def test_emulated_objects_are_kept() -> None:

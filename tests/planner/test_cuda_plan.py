@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from cuda_patterns import HOPPER, patterns, some_tiles
+from cuda_patterns import AMPERE, HOPPER, patterns, some_tiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,23 +101,32 @@ def test_counts_of_few_columns_are_those_of_the_lists(b: int, n: int, transposed
     pattern = BlockPattern.random((1024, 20480), density=0.02, block_size=b)
     m, k = pattern.shape[::-1] if transposed else pattern.shape
     plan = plan_cuda(pattern, n, transposed=transposed, kernel="decode_vectors")
-    cut = decode_steps(pattern, n, plan.machine.shared_bytes, 132, transposed=transposed)
-    blocks = cut.blocks(132)
-    lists = decode_vector_stream(cut, blocks, transposed=transposed)
+    made = decode_steps(pattern, n, plan.machine, 132, transposed=transposed)
+    lists, cut = decode_vector_stream(made, transposed=transposed), made.cut
     streamed = 2 * lists.sources.size + lists.starts.nbytes + lists.rows.nbytes
     assert plan.count.memory_bytes == 2 * (m + k) * n + streamed
     columns = 16 if n <= 16 else 32
-    held = 2 * columns * blocks * cut.ranges * cut.range_rows
-    assert plan.count.l2_bytes == held + streamed + (8 * cut.ranges * m * n if cut.ranges > 1 else 0)
-    assert plan.count.mma_flops == 2 * lists.sources.size * columns * 8 // cut.pieces.side
-    assert plan.count.launches == (2 if cut.ranges > 1 else 1)
+    assert plan.count.l2_bytes == 2 * columns * cut.blocks * cut.ranges * cut.range_rows + streamed
+    assert plan.count.mma_flops == 2 * lists.sources.size * columns * 8 // made.pieces.side
+    assert plan.count.launches == 1
+    assert plan.count.blocks == cut.blocks * cut.ranges <= 132
+
+
+def test_partial_results_go_to_a_second_kernel_where_no_cluster_adds_them() -> None:
+    pattern = BlockPattern.random((1024, 20480), density=0.02, block_size=8)
+    plan = plan_cuda(pattern, 20, kernel="decode_vectors", machine=AMPERE)
+    made = decode_steps(pattern, 20, AMPERE, 132)
+    assert made.cut.adds_apart
+    assert plan.count.launches == 2
+    held = 2 * 32 * made.cut.blocks * made.cut.ranges * made.cut.range_rows
+    assert plan.count.l2_bytes == held + made.streamed_bytes + 8 * made.cut.ranges * 1024 * 20
 
 
 def test_neighbours_in_a_step_lie_in_different_banks() -> None:
     """A row of single elements at rows of X of which 8 that follow one another lie in the same banks."""
     columns = np.arange(64) * 8 + np.arange(64) // 8
     pattern = BlockPattern.from_indices(np.zeros(64, int), columns, shape=(8, 512), block_size=1)
-    lists = decode_vector_stream(decode_steps(pattern, 8, 232448, 132), 1)
+    lists = decode_vector_stream(decode_steps(pattern, 8, AMPERE, 132))
     row = int(np.argwhere(lists.rows == 0)[0, 1])
     named = (lists.starts[:, :, row] & ~np.uint16(LAST_STEP)).reshape(8, 8)
     assert np.array_equal(np.sort(named % 8, axis=1), np.tile(np.arange(8), (8, 1)))

@@ -1,6 +1,7 @@
 """Work lists of target "cuda": every value once, in the order that the kernels need."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from cuda_patterns import AMPERE, HOPPER, SHARED, assert_ascending, dense_of, inside_of, patterns, row_of_x, some_tiles
@@ -104,42 +105,51 @@ def test_decode_stream_holds_every_block_once(pattern: BlockPattern, columns: in
     assert len(lists.stream) == len(found)
 
 
-@given(patterns((1, 2, 4, 8, 12, 16)), st.booleans(), st.sampled_from([1, 9, 32]), st.integers(1, 9), st.integers(1, 3))
-@settings(deadline=None, max_examples=30)
+@given(
+    patterns((1, 2, 4, 8, 12, 16)),
+    st.booleans(),
+    st.sampled_from([1, 9, 32]),
+    st.integers(2, 12),
+    st.sampled_from([1, 4, 40]),
+    st.sampled_from([HOPPER, AMPERE]),
+)
+@settings(deadline=None, max_examples=40)
 def test_decode_vector_stream_holds_every_value_once(
-    pattern: BlockPattern, transposed: bool, n: int, most: int, blocks: int
+    pattern: BlockPattern, transposed: bool, n: int, most: int, multiprocessors: int, family: CudaMachine
 ) -> None:
-    shared = range_bytes(most * 16, 32)
-    cut = decode_steps(pattern, n, shared, 132, transposed=transposed)
-    lists = decode_vector_stream(cut, blocks, transposed=transposed)
-    assert range_bytes(cut.range_rows, 16 if n <= 16 else 32) <= shared
-    wanted = dense_of(pattern, transposed=transposed)
-    found = np.full((len(wanted), cut.ranges * cut.range_rows), -1)
+    machine, columns = replace(family, shared_bytes=range_bytes(most * 16, 32)), 16 if n <= 16 else 32
+    made = decode_steps(pattern, n, machine, multiprocessors, transposed=transposed)
+    lists, cut = decode_vector_stream(made, transposed=transposed), made.cut
+    assert made.shared_bytes(columns) <= machine.shared_bytes
+    assert not cut.clustered or (family is HOPPER and cut.ranges in (2, 4, 8))
+    wanted = inside_of(pattern, made.pieces.side, transposed=transposed)
+    found = np.full((len(wanted), max(cut.ranges * cut.range_rows, wanted.shape[1])), -1)
     numbers = lists.sources.reshape(-1, 8, 4, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 8, 16)  # step, row, vector
-    side, cells = cut.pieces.side, []
+    side, cells = made.pieces.side, []
     for step, starts in enumerate(lists.starts.astype(int)):
         if step == 0 or lists.starts[step - 1, 0, 0] & LAST_STEP:
             cells.append(step)
-        which = (len(cells) - 1) // cut.steps_of_cell.shape[1]
-        for group, first in enumerate(lists.rows[len(cells) - 1].tolist()):
+        which, part = np.unravel_index(len(cells) - 1, made.steps_of_cell.shape)[:2]
+        for group, named in enumerate(lists.rows[len(cells) - 1].tolist()):
+            first = int(lists.lines[part, named // side]) if cut.clustered and named >= 0 else named
             inside = ((starts[:, group] & ~LAST_STEP)[:, None] + np.arange(side)).ravel()
             filled = inside < cut.range_rows  # the others name rows of zeros
             stored = numbers[step, group * side : (group + 1) * side]
             assert np.all(stored[:, ~filled] == -1)
             if first >= 0:
-                place = slice(first, first + side), which * cut.range_rows + inside[filled]
+                held = filled & (which * cut.range_rows + inside < wanted.shape[1])
+                place = slice(first, first + side), which * cut.range_rows + inside[held]
                 assert np.all(found[place] == -1)
-                found[place] = stored[: len(wanted) - first, filled]
+                found[place] = stored[: len(wanted) - first, held]
             else:
                 assert not filled.any()
     assert len(cells) == len(lists.rows)
     assert np.array_equal(found[:, : wanted.shape[1]], wanted)
-    begins = lists.begins.reshape(cut.ranges, -1, 2)
-    assert begins.shape[1] == 16 * blocks + 1
-    assert np.array_equal(begins[..., 0], np.append(cells, cut.steps)[begins[..., 1]])
-    assert np.array_equal(begins[:, 0, 1], np.arange(cut.ranges) * cut.steps_of_cell.shape[1])
+    begins, of_range = lists.begins.reshape(cut.ranges, -1, 2), made.steps_of_cell[0].size
+    assert begins.shape[1] == 16 * cut.blocks + 1
+    assert np.array_equal(begins[..., 0], np.append(cells, made.steps)[begins[..., 1]])
+    assert np.array_equal(begins[:, 0, 1], np.arange(cut.ranges) * of_range)
     assert np.array_equal(begins[1:, 0], begins[:-1, -1])
-    assert np.all(np.diff(begins[:, :, 1].astype(int)) <= -(-cut.steps_of_cell.shape[1] // (16 * blocks)))  # dealt
 
 
 @given(patterns((1, 3, 4, 8, 16)), st.booleans())

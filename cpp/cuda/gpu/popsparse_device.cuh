@@ -108,6 +108,16 @@ POPSPARSE_DEVICE int clusterRank() {
   return found;
 }
 
+// A float of the shared memory of another block of the cluster, at the address that it has in this one.
+POPSPARSE_DEVICE float loadOfCluster(uint32_t address, int rank) {
+  float found;
+  asm volatile("{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, %1, %2;\nld.shared::cluster.f32 %0, [there];\n}"
+               : "=f"(found)
+               : "r"(address), "r"(rank)
+               : "memory");
+  return found;
+}
+
 // Waits for every thread of the cluster.
 POPSPARSE_DEVICE void clusterSync() {
   asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
@@ -131,6 +141,10 @@ POPSPARSE_DEVICE int clusterSize() {
 }
 POPSPARSE_DEVICE int clusterRank() {
   return 0;
+}
+POPSPARSE_DEVICE float loadOfCluster(uint32_t, int) {
+  __trap();
+  return 0.0f;
 }
 POPSPARSE_DEVICE void clusterSync() {}
 
@@ -197,6 +211,10 @@ POPSPARSE_DEVICE uint32_t loadShared(uint32_t address) {
   uint32_t found;
   asm volatile("ld.shared.b32 %0, [%1];" : "=r"(found) : "r"(address) : "memory");
   return found;
+}
+
+POPSPARSE_DEVICE void storeShared(uint32_t address, float value) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
 }
 
 // --- element types

@@ -85,6 +85,11 @@ inline int clusterSize() {
 inline int clusterRank() {
   return emulator::block().rank;
 }
+inline float loadOfCluster(uint32_t address, int rank) {
+  float found;
+  std::memcpy(&found, emulator::readShared(address, 4, emulator::blockOfCluster(rank)), 4);
+  return found;
+}
 inline void clusterSync() {
   emulator::meetCluster();
 }
@@ -118,6 +123,10 @@ inline uint32_t loadShared(uint32_t address) {
   uint32_t found;
   std::memcpy(&found, emulator::readShared(address, 4), 4);
   return found;
+}
+
+inline void storeShared(uint32_t address, float value) {
+  std::memcpy(emulator::writeShared(address, 4), &value, 4);
 }
 
 struct Tf32 {

@@ -196,7 +196,10 @@ void endPhase(Barrier &barrier) {
 }
 
 const uint8_t *readShared(uint32_t address, uint32_t bytes) {
-  Block &here = block();
+  return readShared(address, bytes, block());
+}
+
+const uint8_t *readShared(uint32_t address, uint32_t bytes, const Block &here) {
   if (address + bytes > here.shared.size()) {
     fail("read beyond shared memory at " + std::to_string(address));
   }

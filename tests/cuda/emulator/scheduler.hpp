@@ -84,6 +84,7 @@ void endPhase(Barrier &barrier);
 
 // `bytes` of shared memory; reading what nobody wrote, and any access beyond the block's memory, is an error.
 const uint8_t *readShared(uint32_t address, uint32_t bytes);
+const uint8_t *readShared(uint32_t address, uint32_t bytes, const Block &there);
 uint8_t *writeShared(uint32_t address, uint32_t bytes);
 uint8_t *writeShared(uint32_t address, uint32_t bytes, Block &there);
 
