@@ -70,7 +70,8 @@ def decode_cut(
     found = []
     for ranges in (1, 2, 4, 8) if machine.most_cluster > 1 else (1,):
         range_rows = -(-k // (ranges * VECTOR_DEPTH)) * VECTOR_DEPTH
-        held, at_once = range_bytes(range_rows, columns), max(1, multiprocessors // ranges)
+        held = range_bytes(range_rows, columns)
+        at_once = max(1, (multiprocessors if ranges == 1 else _for_clusters(multiprocessors)) // ranges)
         fits = (machine.shared_bytes - held) // (4 * columns) // VECTOR_ROWS * VECTOR_ROWS - VECTOR_ROWS
         cannot = ranges > multiprocessors or fits < 1 or -(-k // range_rows) < ranges
         if held > machine.shared_bytes or (ranges > 1 and cannot):
@@ -86,6 +87,11 @@ def decode_cut(
         return min(found, key=lambda choice: choice[0])[1]
     ranges, range_rows = ranges_of(sides, n, columns, machine.shared_bytes, multiprocessors)
     return DecodeCut(ranges, range_rows, max(1, min(most, multiprocessors // ranges)))
+
+
+def _for_clusters(multiprocessors: int) -> int:
+    """Multiprocessors that clusters of up to 8 can fill: each lies within a group of 16 or of 18 multiprocessors."""
+    return multiprocessors // 16 * 16 or multiprocessors
 
 
 @dataclass(frozen=True)
