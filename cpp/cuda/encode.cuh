@@ -166,19 +166,20 @@ public:
   POPSPARSE_DEVICE int place(int row) const { return loadWritten(dealt.place + row); }
   POPSPARSE_DEVICE int rowAt(int owner, int slot) const { return loadWritten(dealt.order + owner * slots + slot); }
 
-  // Gives each row of units its place, a warp a row; writeRows(place, row) by one lane.
+  // Gives each row of units its place, a warp a row; writeRows(place, row) by all its lanes.
   template <class WriteRows> POPSPARSE_DEVICE void run(int rows, const Team &team, const WriteRows &writeRows) const {
     const int share = static_cast<int>(dealt.share), shareOwners = static_cast<int>(dealt.shareOwners);
+#pragma unroll 1
     for (int row = team.warp; row < rows; row += team.warps) {
       const int first = row / share * share, last = first + share < rows ? first + share : rows;
       const uint32_t rank = dealt.ranked != 0 ? rankOf(row, first, last, team) : static_cast<uint32_t>(row - first);
+      const int slot = static_cast<int>(rank) / shareOwners, turn = static_cast<int>(rank) % shareOwners;
+      const int owner = row / share * shareOwners + (slot % 2 == 0 ? turn : shareOwners - 1 - turn);
       if (team.lane == 0) {
-        const int slot = static_cast<int>(rank) / shareOwners, turn = static_cast<int>(rank) % shareOwners;
-        const int owner = row / share * shareOwners + (slot % 2 == 0 ? turn : shareOwners - 1 - turn);
         store(dealt.place + row, owner * slots + slot);
         store(dealt.order + owner * slots + slot, row);
-        writeRows(owner * slots + slot, row);
       }
+      writeRows(owner * slots + slot, row);
     }
   }
 
@@ -190,6 +191,7 @@ private:
   POPSPARSE_DEVICE uint32_t rankOf(int row, int first, int last, const Team &team) const {
     const uint32_t mine = loadWritten(dealt.work + row);
     uint32_t earlier = 0;
+#pragma unroll 1
     for (int other = first + team.lane; other < last; other += kLanes) {
       const uint32_t theirs = loadWritten(dealt.work + other);
       earlier += theirs > mine || (theirs == mine && other < row);
@@ -206,9 +208,11 @@ POPSPARSE_DEVICE void writeBegins(uint32_t *begins, int entries, bool fault, con
     return;
   }
   auto *sums = reinterpret_cast<uint32_t *>(sharedMemory()); // of each warp
+  __syncthreads();                                           // of an earlier call
   const int thread = static_cast<int>(threadIdx.x), share = ceilDiv(entries, kEncodeThreads);
   const int from = thread * share, to = from + share < entries ? from + share : entries;
   uint32_t mine = 0;
+#pragma unroll 1
   for (int i = from; i < to; ++i) {
     mine += countOf(i);
   }
@@ -221,6 +225,7 @@ POPSPARSE_DEVICE void writeBegins(uint32_t *begins, int entries, bool fault, con
   for (int warp = 0; warp < thread / kLanes; ++warp) {
     before += sums[warp];
   }
+#pragma unroll 1
   for (int i = from; i < to; ++i) {
     store(begins + i, fault ? 0u : before);
     before += countOf(i);

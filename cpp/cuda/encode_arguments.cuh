@@ -46,6 +46,12 @@ struct EncodeStreamArguments {
   int64_t ranges, rangeUnits;
   int64_t transposed; // 0 or 1
   int64_t offsetUnit; // elements that the stream counts offsets in
+  // The slabs of X that each cluster of the product needs; null: rows of X are named as they are numbered.
+  uint32_t *slabBits;   // (clusters, words)
+  uint32_t *slabStarts; // (clusters * words + 1) slabs of earlier words
+  int32_t *slabs;       // (clusters * slabs of X) as SlabList, and
+  uint32_t *slabBegins; // (clusters + 1)
+  int64_t slabRows, clusterOwners;
 };
 
 // The lists of VectorsArguments; units are 8 rows of Y times side rows of X. A step takes two units of each class, all

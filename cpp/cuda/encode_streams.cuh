@@ -10,7 +10,10 @@ class StreamEncoder {
 public:
   POPSPARSE_DEVICE explicit StreamEncoder(const EncodeStreamArguments &given)
       : arguments(given), units(given.product, given.pattern), dealt(given.dealt),
-        side(static_cast<int>(given.pattern.unitRows)), rangeUnits(static_cast<int>(given.rangeUnits)) {}
+        side(static_cast<int>(given.pattern.unitRows)), rangeUnits(static_cast<int>(given.rangeUnits)),
+        slabs(given.slabBits == nullptr ? 0 : ceilDiv(given.product.k, given.slabRows)),
+        slabWords(ceilDiv(slabs, kWordBits)),
+        clusters(slabs == 0 ? 0 : static_cast<int>(given.dealt.owners / given.clusterOwners)) {}
 
   POPSPARSE_DEVICE void run(int phase) const {
     switch (phase) {
@@ -25,9 +28,10 @@ public:
       return;
     case kDeal:
       return dealt.run(units.rows, team, [&](int place, int row) {
-        if (arguments.rows != nullptr) {
+        if (team.lane == 0 && arguments.rows != nullptr) {
           store(arguments.rows + place, row * side);
         }
+        markSlabs(place, row);
       });
     case kBegins:
       return begins();
@@ -43,7 +47,7 @@ private:
   Team team;
   Units units;
   Deal dealt;
-  int side, rangeUnits;
+  int side, rangeUnits, slabs, slabWords, clusters; // slabs: of X that clusters have lists of
 
   POPSPARSE_DEVICE int within(int column) const { return column < units.columns ? column : units.columns; }
 
@@ -53,6 +57,54 @@ private:
     if (arguments.rows != nullptr) {
       fill(arguments.rows, static_cast<int64_t>(dealt.owners) * dealt.slots, -1, team);
     }
+    fill(arguments.slabBits, static_cast<int64_t>(clusters) * slabWords, 0u, team);
+  }
+
+  POPSPARSE_DEVICE int clusterOf(int place) const {
+    return place / dealt.slots / static_cast<int>(arguments.clusterOwners);
+  }
+
+  // Adds the slabs that a row of pieces needs to those of its cluster.
+  POPSPARSE_DEVICE void markSlabs(int place, int row) const {
+    const int ofSlab = static_cast<int>(arguments.slabRows) / side;
+#pragma unroll 1
+    for (int slab = team.lane; slab < slabs; slab += kLanes) {
+      if (units.unitsIn(row, within(slab * ofSlab), within((slab + 1) * ofSlab)) != 0) {
+        orInto(arguments.slabBits + clusterOf(place) * slabWords + slab / kWordBits, 1u << slab % kWordBits);
+      }
+    }
+  }
+
+  // Slabs that a cluster, and those before it, need before this one.
+  POPSPARSE_DEVICE uint32_t slabsBefore(int cluster, int slab) const {
+    const int word = cluster * slabWords + slab / kWordBits;
+    const uint32_t below = (1u << slab % kWordBits) - 1;
+    return loadWritten(arguments.slabStarts + word) + populationCount(loadWritten(arguments.slabBits + word) & below);
+  }
+
+  POPSPARSE_DEVICE void listSlabs() const {
+#pragma unroll 1
+    for (int i = team.thread; i <= clusters; i += team.threads) {
+      store(arguments.slabBegins + i, loadWritten(arguments.slabStarts + i * slabWords));
+    }
+#pragma unroll 1
+    for (int i = team.thread; i < clusters * slabs && !units.fault(); i += team.threads) {
+      const int cluster = i / slabs, slab = i % slabs;
+      if (loadWritten(arguments.slabBits + cluster * slabWords + slab / kWordBits) >> slab % kWordBits & 1) {
+        store(arguments.slabs + slabsBefore(cluster, slab), slab);
+      }
+    }
+  }
+
+  // The row of X as the stream names it: in its range, or in the list of slabs.
+  POPSPARSE_DEVICE int kRowOf(int place, int column) const {
+    if (slabs == 0) {
+      return column % rangeUnits * side;
+    }
+    const int slabRows = static_cast<int>(arguments.slabRows), slab = column * side / slabRows;
+    const int cluster = clusterOf(place);
+    const uint32_t position = slabsBefore(cluster, slab) - slabsBefore(cluster, 0);
+    return static_cast<int>(position) * slabRows + column * side % slabRows;
   }
 
   // Pieces of each owner in each range. A range has an entry more than owners: where its last owner's end.
@@ -62,18 +114,27 @@ private:
       const int owner = entry % (dealt.owners + 1), range = entry / (dealt.owners + 1);
       const int from = within(range * rangeUnits), to = within((range + 1) * rangeUnits);
       uint32_t count = 0;
+#pragma unroll 1
       for (int slot = 0; owner < dealt.owners && slot < dealt.slots; ++slot) {
         const int row = dealt.rowAt(owner, slot);
         count += row < 0 ? 0 : units.unitsIn(row, from, to);
       }
       return count;
     });
+    if (slabs != 0) {
+      writeBegins(arguments.slabStarts, clusters * slabWords, units.fault(), team,
+                  [&](int word) { return populationCount(loadWritten(arguments.slabBits + word)); });
+    }
   }
 
   // Writes each piece to its place: by range, owner, row of X, slot.
   POPSPARSE_DEVICE void scatter() const {
+    if (slabs != 0) {
+      listSlabs();
+    }
     const int b = static_cast<int>(arguments.pattern.blockSize), parts = b / side;
     const int pieces = units.fault() ? 0 : units.used() * parts * parts;
+#pragma unroll 1
     for (int i = team.thread; i < pieces; i += team.threads) {
       const int block = i / (parts * parts), first = i % (parts * parts) / parts, second = i % parts;
       const bool turned = arguments.transposed != 0;
@@ -84,7 +145,7 @@ private:
       }
       const int place = dealt.place(row), slot = place % dealt.slots;
       const int64_t offset = static_cast<int64_t>(block) * b * b + (first * b + second) * side;
-      const auto kRow = static_cast<uint32_t>(column % rangeUnits * side);
+      const auto kRow = static_cast<uint32_t>(kRowOf(place, column));
       store(arguments.stream + position(place / dealt.slots, slot, column),
             uint2{kRow | static_cast<uint32_t>(slot) << 24, static_cast<uint32_t>(offset / arguments.offsetUnit)});
     }
@@ -93,6 +154,7 @@ private:
   POPSPARSE_DEVICE uint32_t position(int owner, int slot, int column) const {
     const int range = column / rangeUnits, from = range * rangeUnits;
     uint32_t found = loadWritten(dealt.dealt.begins + range * (dealt.owners + 1) + owner);
+#pragma unroll 1
     for (int s = 0; s < dealt.slots; ++s) {
       const int row = dealt.rowAt(owner, s);
       if (row >= 0) {

@@ -32,9 +32,9 @@ public:
       return;
     case kDeal:
       return dealt.run(units.rows, team, [&](int place, int row) {
-        for (int r = 0; r < kVectorRows; ++r) {
-          const int number = row * kVectorRows + r;
-          store(arguments.rows + place * kVectorRows + r, number < arguments.product.m ? number : -1);
+        if (team.lane < kVectorRows) {
+          const int number = row * kVectorRows + team.lane;
+          store(arguments.rows + place * kVectorRows + team.lane, number < arguments.product.m ? number : -1);
         }
       });
     case kBegins:

@@ -131,7 +131,8 @@ def encode_launches(grid: UnitGrid, dealt: DealSizes, cleared: int, multiprocess
 
     words = grid.rows * grid.words + grid.block_words + dealt.owners * dealt.slots
     comparisons = grid.rows * (dealt.share if dealt.ranked else 1)
-    if comparisons <= _AT_ONCE // 4 and words + cleared <= _WORDS_AT_ONCE and grid.pieces <= 4 * ENCODE_THREADS:
+    few = ENCODE_THREADS if cluster > 1 else 4 * ENCODE_THREADS
+    if comparisons <= _AT_ONCE // 4 and words + cleared <= _WORDS_AT_ONCE and grid.pieces <= few:
         return [Launch(CLEAR, PHASES, 1)]
     items = max(grid.pieces, grid.frame.slots, (words + cleared) // 32)
     soon = comparisons <= cluster * _AT_ONCE and grid.rows * grid.words <= min(cluster, 2) * _WORDS_AT_ONCE
@@ -147,7 +148,8 @@ def encode_launches(grid: UnitGrid, dealt: DealSizes, cleared: int, multiprocess
 class StreamSizes:
     """Lists of pieces of W's blocks (EncodeStreamArguments in cpp/cuda/encode_arguments.cuh).
 
-    ranges: parts of X's rows with lists of their own, of range_units pieces; offset_unit: elements.
+    ranges: parts of X's rows with lists of their own, of range_units pieces; offset_unit: elements; cluster_owners:
+    owners of a cluster of the product, which has a list of the slabs of slab_rows rows of X that it needs, 0: none.
     """
 
     grid: UnitGrid
@@ -155,6 +157,23 @@ class StreamSizes:
     ranges: int
     range_units: int
     offset_unit: int
+    slab_rows: int = 1
+    cluster_owners: int = 0
+
+    @property
+    def clusters(self) -> int:
+        """Clusters of the product that have lists of slabs."""
+        return self.dealt.owners // self.cluster_owners if self.cluster_owners else 0
+
+    @property
+    def slabs(self) -> int:
+        """Slabs of X."""
+        return -(-self.grid.frame.shape[1] // self.slab_rows)
+
+    @property
+    def slab_words(self) -> int:
+        """Words of bits of the slabs of all clusters."""
+        return self.clusters * -(-self.slabs // WORD_BITS)
 
     @property
     def side(self) -> int:
@@ -169,12 +188,12 @@ class StreamSizes:
     @property
     def moved_bytes(self) -> float:
         """Written lists, each once."""
-        return 8.0 * self.grid.pieces
+        return 8.0 * self.grid.pieces + 4.0 * self.clusters * self.slabs
 
     def launches(self, multiprocessors: int, cluster: int) -> List[Launch]:
         """Of the encoder."""
-        rows = self.dealt.owners * self.dealt.slots
-        return encode_launches(self.grid, self.dealt, rows, multiprocessors, cluster)
+        cleared = self.dealt.owners * self.dealt.slots + self.slab_words
+        return encode_launches(self.grid, self.dealt, cleared, multiprocessors, cluster)
 
 
 @dataclass(frozen=True)
@@ -209,11 +228,12 @@ class VectorSizes:
 
 
 def row_sizes(frame: Frame, tile: Tile) -> StreamSizes:
-    """Of the lists that cuda_streams.row_stream makes on the host, where every cluster needs every slab."""
+    """Of the lists that cuda_streams.row_stream makes on the host."""
     grid = _pieces(frame, tile.side)
     if frame.shape[1] >= 1 << 24:
         raise PlanError(f"X has {frame.shape[1]:,} rows: the cuda kernels number at most {(1 << 24) - 1:,}")
-    return StreamSizes(grid, _dealt(grid, tile), 1, grid.columns, OFFSET_UNIT)
+    owners = tile.owners * tile.cluster
+    return StreamSizes(grid, _dealt(grid, tile), 1, grid.columns, OFFSET_UNIT, tile.slab_rows, owners)
 
 
 def element_sizes(frame: Frame, dtype: str) -> StreamSizes:

@@ -87,8 +87,8 @@ class CudaDynamicPlan:
             [
                 self.product.explain(),
                 f"  dynamic: counted for a full capacity of {self.capacity:,} blocks; a new pattern is encoded on the "
-                f"GPU in {self.encode.launches} launches, {moved / 1e6:,.1f} MB, {seconds * 1e6:,.1f} us predicted; "
-                f"a dense copy would take {self.copy_seconds * 1e6:,.1f} us"
+                f"GPU in {self.encode.launches} launches, {moved / 1e6:,.1f} MB, {seconds * 1e6:,.1f} us predicted "
+                f"without waits between phases; a dense copy would take {self.copy_seconds * 1e6:,.1f} us"
                 + (": dense is faster" if self.dense_is_faster else ""),
             ]
         )
@@ -136,7 +136,7 @@ def _choices(
 ) -> List[Tuple[Optional[Tile], CudaCount, Sizes]]:
     """Tiles that the plan's kernel can take with lists made on the device, none where they are made on the host only.
 
-    Every slab of X is copied, and steps of the gathered kernel keep to windows; its values are packed at every call.
+    The gathered kernel copies every slab of X, its steps keep to windows, and its values are packed at every call.
     """
     if plan.kernel == "decode_vectors":
         return []
@@ -149,7 +149,7 @@ def _choices(
     if plan.kernel == "vectors":
         return _vector_choices(plan, full, frame, tiles_there)
     uses = row_uses(full, tiles_there, transposed=plan.transposed)
-    return [(use.tile, row_count(_of_every_slab(use), plan.shape, plan.n), row_sizes(frame, use.tile)) for use in uses]
+    return [(use.tile, row_count(use, plan.shape, plan.n), row_sizes(frame, use.tile)) for use in uses]
 
 
 def _decode_count(plan: CudaPlan, full: BlockPattern, multiprocessors: int) -> CudaCount:

@@ -67,4 +67,4 @@ class CudaDynamicProduct(CudaProduct):
             return start_ranges(self, (f"decode{columns}", columns), grid, lists[:2], after)
         if kernel == "elements":
             return self._elements(sizes.side, [*lists, pitch, sizes.dealt.owners])
-        return self._ring(self._rows_name, sizes.dealt.owners // self._tile.owners, [*lists, pitch, *_EVERY_SLAB])
+        return self._ring(self._rows_name, sizes.dealt.owners // self._tile.owners, [*lists, pitch, *encoder.slab_list])

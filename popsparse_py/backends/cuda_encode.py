@@ -90,7 +90,17 @@ class StreamEncoder(Encoder):
         self._rest = [
             *(self.rows, self.stream, sizes.ranges, sizes.range_units),
             *(int(sizes.grid.frame.transposed), sizes.offset_unit),
+            *self._slabs(allocate),
+            *(sizes.slab_rows, sizes.cluster_owners),
         ]
+
+    def _slabs(self, allocate: Allocate) -> List[int]:
+        """Bits of slabs and where they start, and slab_list, SlabList of cpp/cuda/arguments.cuh; null without lists."""
+        words, clusters, slabs = self.sizes.slab_words, self.sizes.clusters, self.sizes.slabs
+        found = [words, words + 1, clusters * slabs, clusters + 1]
+        pointers = [allocate(4 * count) if clusters else 0 for count in found]
+        self.slab_list = pointers[2:]
+        return pointers
 
 
 class VectorEncoder(Encoder):

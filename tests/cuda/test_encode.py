@@ -11,8 +11,8 @@ from popsparse_planner import BlockPattern
 from popsparse_planner import cuda_dynamic as sizes_of
 from popsparse_planner.cuda_decode import decode_stream
 from popsparse_planner.cuda_machine import CudaMachine
-from popsparse_planner.cuda_streams import RowStream, element_stream, row_stream
-from popsparse_planner.cuda_tiles import tiles
+from popsparse_planner.cuda_streams import element_stream, row_stream
+from popsparse_planner.cuda_tiles import Tile, tiles
 from popsparse_py.backends.cuda_device import CudaDevice
 from popsparse_py.backends.cuda_encode import StreamEncoder
 
@@ -34,6 +34,14 @@ def check_lists(device: CudaDevice, pattern: BlockPattern, sizes: sizes_of.Strea
         assert np.array_equal(stream, wanted[0])
         if wanted[2] is not None:
             assert np.array_equal(memory.get(encoder.rows, wanted[2]), wanted[2])
+        for pointer, array in zip(encoder.slab_list, wanted[3:]):
+            assert np.array_equal(memory.get(pointer, array), array)
+
+
+def of_host(pattern: BlockPattern, tile: Tile, *, transposed: bool = False) -> List[np.ndarray]:
+    """stream, begins, rows, and the slabs that each cluster needs with where they begin."""
+    made = row_stream(pattern, tile, transposed=transposed)
+    return [*made.arrays, made.lists.slabs, made.lists.begins]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -42,18 +50,7 @@ def test_row_lists_are_those_of_the_host(emulated: Emulated, kind: str, b: int, 
     device, pattern = emulated.device("Hopper", seed=b), pattern_of(kind, 37 * 16 // b, 21, b)
     frame = frame_of(pattern, pattern.nnz_blocks + 3, transposed=transposed)
     for tile in few_tiles("rows", b, frame.shape[0], device.machine):
-        lists = row_stream(pattern, tile, transposed=transposed)
-        check_lists(device, pattern, sizes_of.row_sizes(frame, tile), in_order(lists))
-
-
-def in_order(lists: RowStream) -> List[Any]:
-    """The lists of the host with slabs by their number, not by their position in a list of those that are needed."""
-    stream, warps = lists.stream.astype(np.int64), np.diff(lists.begins.astype(np.int64))
-    tile, k_row = lists.tile, lists.stream[:, 0] & 0xFFFFFF
-    cluster = np.repeat(np.arange(len(warps)) // (tile.owners * tile.cluster), warps)
-    slab = lists.lists.slabs[lists.lists.begins[cluster] + k_row // tile.slab_rows]
-    stream[:, 0] = slab * tile.slab_rows + k_row % tile.slab_rows | stream[:, 0] >> 24 << 24
-    return [stream, lists.begins, lists.rows]
+        check_lists(device, pattern, sizes_of.row_sizes(frame, tile), of_host(pattern, tile, transposed=transposed))
 
 
 def test_other_lists_are_those_of_the_host(emulated: Emulated) -> None:
@@ -62,7 +59,7 @@ def test_other_lists_are_those_of_the_host(emulated: Emulated) -> None:
     wide = pattern_of("random", 5, 9, 128)
     frame = frame_of(wide, 45, transposed=True)
     for tile in few_tiles("blocks", 128, frame.shape[0], machine):
-        check_lists(device, wide, sizes_of.row_sizes(frame, tile), in_order(row_stream(wide, tile, transposed=True)))
+        check_lists(device, wide, sizes_of.row_sizes(frame, tile), of_host(wide, tile, transposed=True))
     for b in (1, 12, 16):
         small = pattern_of("one heavy row", 17, 40, b)
         sizes = sizes_of.element_sizes(frame_of(small, 400), "float32")
@@ -90,7 +87,7 @@ def test_phases_may_be_started_together_or_not(emulated: Emulated, way: str, mon
     monkeypatch.setattr(sizes_of.StreamSizes, "launches", lambda self, multiprocessors, cluster: launches)
     tile = tiles("rows", 16, 480, device.machine)[0]
     sizes = sizes_of.row_sizes(frame_of(pattern, 600), tile)
-    check_lists(device, pattern, sizes, in_order(row_stream(pattern, tile)))
+    check_lists(device, pattern, sizes, of_host(pattern, tile))
     assert emulated.launches == 2 * len(launches)
 
 
