@@ -113,7 +113,7 @@ def kernel_of(
     x: what it will be given, whose device a dense copy is made for.
     """
     about = max(_NARROWEST, 1 << (n - 1).bit_length()) if plan is None else id(plan)
-    by_rows &= isinstance(backend, CpuBackend) and plan is None and a.block_size >= _LOWEST_BY_ROWS
+    by_rows &= plan is None and (about > 1 if isinstance(backend, CudaBackend) else a.block_size >= _LOWEST_BY_ROWS)
     key = (backend.name, backend.tier, backend.threads, *_place_of(backend), about, transposed, by_rows)
     values = a.values
     version = getattr(values, "_version", 0)
@@ -153,8 +153,6 @@ def check_out_dtype(out_dtype: Optional[str]) -> None:
 def _plan(
     backend: HostBackend, a: BlockSparseMatrix, n: int, transposed: bool, by_rows: bool
 ) -> Union[CpuPlan, CudaPlan]:
-    if isinstance(backend, CudaBackend):
-        return backend.plan(a.pattern, n, a.dtype, transposed=transposed)
     return backend.plan(a.pattern, n, a.dtype, transposed=transposed, by_rows=by_rows)
 
 

@@ -82,7 +82,7 @@ def plan_layer(
         return _on_cpu(name, pattern, n, dtype, dense_seconds)
     head = (name, pattern.shape, n, dtype, pattern.block_size, pattern.density, *where(target))
     if target == "cuda":
-        made = cuda_plan(pattern, n, dtype)
+        made = cuda_plan(pattern, n, dtype, by_rows=True)
         times = (made.dense_seconds * 1e6, made.cost.total_seconds * 1e6)
         return LayerPlan(*head, *times, *_verdict(*times, f"bound by {made.cost.bound}"))
     machine = chip(target)

@@ -95,12 +95,12 @@ def plan(
     return cheaper(static, plan_dense(*pattern.shape, n, dtype=element, target=machine))
 
 
-def cuda_plan(pattern: BlockPattern, n: int, dtype: str, tf32: bool = False) -> CudaPlan:
-    """The plan for the GPU that is here, or for an H200 where there is none."""
+def cuda_plan(pattern: BlockPattern, n: int, dtype: str, tf32: bool = False, *, by_rows: bool = False) -> CudaPlan:
+    """The plan for the GPU that is here, or for an H200 where there is none; by_rows: for x (n, k) and y (n, m)."""
     backend = CudaBackend()
     if backend.why_unavailable():
-        return plan_cuda(pattern, n, dtype=dtype, tf32=tf32)
-    return backend.plan(pattern, n, dtype, tf32=tf32)
+        return plan_cuda(pattern, n, dtype=dtype, by_rows=by_rows, tf32=tf32)
+    return backend.plan(pattern, n, dtype, by_rows=by_rows, tf32=tf32)
 
 
 def cheaper(static: StaticPlan, dense: DensePlan) -> Plan:

@@ -19,8 +19,9 @@ using Words = std::vector<std::uint64_t>;
 // x, values, y, bias: device addresses; elements from row to row of x and y; m, k, n; activation; address of fault.
 using PyProduct = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, std::int64_t, std::int64_t,
                              std::int32_t, std::int32_t, std::int32_t, std::int32_t, std::uint64_t>;
-// Rows and columns of the boxes of x (0, 0: no tensor map), its elements (see Boxes), and blocks of a cluster.
-using PyBoxes = std::tuple<std::uint32_t, std::uint32_t, int, unsigned>;
+// Rows and columns of the boxes of x (0, 0: no tensor map), its elements (see Boxes), blocks of a cluster, and whether
+// x is (n, k).
+using PyBoxes = std::tuple<std::uint32_t, std::uint32_t, int, unsigned, bool>;
 using PyGrid = std::tuple<unsigned, unsigned, unsigned, unsigned>; // blocks x, blocks y, threads, shared bytes
 
 py::dict factsOf(const cuda::Device &device) {
@@ -49,13 +50,13 @@ void launch(cuda::Device &device, std::uint64_t function, const PyGrid &grid, co
   cuda::Product product;
   std::tie(product.x, product.values, product.y, product.bias, product.xPitch, product.yPitch, product.m, product.k,
            product.n, product.activation, product.fault) = given;
-  const auto [rows, columns, element, cluster] = pyBoxes;
+  const auto [rows, columns, element, cluster, byRows] = pyBoxes;
   if (element < 0 || element > 2) {
     throw std::invalid_argument("elements of boxes are float16 (0), bfloat16 (1) or float32 (2)");
   }
   const py::gil_scoped_release release;
-  device.launch(function, {blocksX, blocksY, threads, sharedBytes, cluster}, product, {element, rows, columns}, rest,
-                stream);
+  device.launch(function, {blocksX, blocksY, threads, sharedBytes, cluster}, product, {element, byRows, rows, columns},
+                rest, stream);
 }
 
 } // namespace

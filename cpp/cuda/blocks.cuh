@@ -11,12 +11,14 @@ constexpr int kBlockSide = 64;
 constexpr int kGroupWarps = 4; // of a warpgroup
 constexpr int kGroups = kConsumerWarps / kGroupWarps;
 
-// Where 16 rows of a slab lie as the right operand of WGMMA: panels of 64 columns, rows 128 bytes apart in groups of 8,
-// 128-byte swizzle (PTX ISA, matrix descriptor).
-template <class Shape> POPSPARSE_DEVICE uint64_t slabDescriptor(uint32_t address) {
-  constexpr uint64_t kSwizzle128 = uint64_t{1} << 62, kEightRows = uint64_t{1024 >> 4} << 32;
-  constexpr uint64_t kPanel = uint64_t{Shape::kPanelBytes >> 4} << 16;
-  return kSwizzle128 | kEightRows | kPanel | ((address >> 4) & 0x3fff);
+// Where 16 rows of a slab, from `row` on, lie as the right operand of WGMMA, under the 128-byte swizzle (PTX ISA,
+// matrix descriptor): panels of 64 columns, rows 128 bytes apart in groups of 8; by rows, lines of columns in groups
+// of 8.
+template <class Shape> POPSPARSE_DEVICE uint64_t slabDescriptor(uint32_t slab, int row) {
+  constexpr uint64_t kSwizzle128 = uint64_t{1} << 62, kEightLines = uint64_t{1024 >> 4} << 32;
+  constexpr uint64_t kPanel = (Shape::kByRows ? uint64_t{1} : uint64_t{Shape::kPanelBytes >> 4}) << 16;
+  const uint32_t address = slab + static_cast<uint32_t>(row * (Shape::kByRows ? Shape::kElementBytes : 128));
+  return kSwizzle128 | kEightLines | kPanel | ((address >> 4) & 0x3fff);
 }
 
 // A block of 64 x 64, of which a warp holds 16 rows of Y. k stands in the order that the descriptor of X names.
@@ -54,9 +56,9 @@ template <bool transposed> struct WideBlock {
   }
 };
 
-template <class Element, class Machine, bool transposed> struct BlocksProduct {
+template <class Element, class Machine, class Slab, bool transposed> struct BlocksProduct {
   using Block = WideBlock<transposed>;
-  using Shape = WidestSlab;
+  using Shape = Slab;
   using Ring = SlabRing<Machine, Shape>;
   static constexpr int kTiles = Shape::kColumns / 8;
   static_assert(Machine::kAccumulators == kTiles * 4, "a warpgroup owns one group of rows");
@@ -78,8 +80,7 @@ template <class Element, class Machine, bool transposed> struct BlocksProduct {
     groupFence();
 #pragma unroll
     for (int step = 0; step < Block::kSteps; ++step) {
-      const uint32_t x = slab + static_cast<uint32_t>((kRow + 16 * step) * 128);
-      Element::multiplyGroup(sums, a[step], slabDescriptor<Shape>(x));
+      Element::template multiplyGroup<Shape::kByRows>(sums, a[step], slabDescriptor<Shape>(slab, kRow + 16 * step));
     }
     groupFinish(); // before the slab, or the registers of the block, are used for anything else
   }
@@ -104,22 +105,16 @@ template <class Element, class Machine, bool transposed> struct BlocksProduct {
   }
 
   POPSPARSE_DEVICE void store(const RowsArguments &arguments, int group, int firstColumn) {
-    const Product &product = arguments.product;
-    const int column = firstColumn + static_cast<int>(threadIdx.x) % 4 * 2;
     const int rows = static_cast<int>(threadIdx.x) / kLanes % kGroupWarps * 16;
-    const int first = loadConstant(arguments.rows + group);
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const int row = first < 0 ? -1 : first + rows + RowsBlock<16, transposed>::yRow(half);
-      storeRow<Element>(product, row, column, sums, half);
-    }
+    const int first = loadConstant(arguments.rows + group), row = first < 0 ? -1 : first + rows;
+    storeRows<Element, RowsBlock<16, transposed>, Shape>(arguments.product, row, firstColumn, sums);
   }
 };
 
 // Grid: (ceil(n / columns of a slab), row groups). See RowsArguments, with warpgroups in place of warps.
-template <class Element, class Machine, bool transposed>
+template <class Element, class Machine, class Slab, bool transposed>
 POPSPARSE_DEVICE void multiplyBlocks(const RowsArguments &arguments) {
-  using Work = BlocksProduct<Element, Machine, transposed>;
+  using Work = BlocksProduct<Element, Machine, Slab, transposed>;
   overSlabs<Machine, typename Work::Shape>(arguments.product, arguments.list, [&](auto &ring, int warp, int column) {
     const int group = static_cast<int>(blockIdx.y) * kGroups + warp / kGroupWarps;
     Work product;

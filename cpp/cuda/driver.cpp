@@ -199,7 +199,9 @@ void Device::synchronize(std::uint64_t stream) {
 }
 
 void Device::encodeMap(Product &product, const Boxes &boxes) {
-  const std::uint64_t sizes[] = {static_cast<std::uint64_t>(product.n), static_cast<std::uint64_t>(product.k)};
+  const auto columns = static_cast<std::uint64_t>(boxes.byRows ? product.k : product.n);
+  const auto rows = static_cast<std::uint64_t>(boxes.byRows ? product.n : product.k);
+  const std::uint64_t sizes[] = {columns, rows};
   const std::uint64_t elementBytes = boxes.element == 2 ? 4 : 2;
   const std::uint64_t strides[] = {static_cast<std::uint64_t>(product.xPitch) * elementBytes};
   const int types[] = {kFloat16, kBfloat16, kFloat32};

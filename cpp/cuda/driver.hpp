@@ -39,9 +39,10 @@ struct Grid {
   unsigned x = 1, y = 1, threads = 32, sharedBytes = 0, cluster = 1;
 };
 
-// How X is cut into boxes for copies by tensor maps; rows 0: without a map.
+// How X (k, n), by rows (n, k), is cut into boxes for copies by tensor maps; rows 0: without a map.
 struct Boxes {
   int element = 0; // 0: float16, 1: bfloat16, 2: float32
+  bool byRows = false;
   std::uint32_t rows = 0, columns = 0;
 };
 

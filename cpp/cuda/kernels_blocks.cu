@@ -5,13 +5,17 @@
 #if POPSPARSE_HAS_GROUPS
 namespace popsparse_py::cuda {
 
-#define BLOCKS(name, Element, transposed)                                                                              \
-  POPSPARSE_KERNEL(name, kRingThreads, RowsArguments, multiplyBlocks<Element, Here, transposed>)
+#define BLOCKS(name, Element, Slab, transposed)                                                                        \
+  POPSPARSE_KERNEL(name, kRingThreads, RowsArguments, multiplyBlocks<Element, Here, Slab, transposed>)
 
-BLOCKS(blocks_bfloat16, Bfloat16, false)
-BLOCKS(blocks_float16, Float16, false)
-BLOCKS(blocks_transposed_bfloat16, Bfloat16, true)
-BLOCKS(blocks_transposed_float16, Float16, true)
+BLOCKS(blocks_bfloat16, Bfloat16, WidestSlab, false)
+BLOCKS(blocks_float16, Float16, WidestSlab, false)
+BLOCKS(blocks_transposed_bfloat16, Bfloat16, WidestSlab, true)
+BLOCKS(blocks_transposed_float16, Float16, WidestSlab, true)
+BLOCKS(blocks_by_rows_bfloat16, Bfloat16, WidestByRows, false)
+BLOCKS(blocks_by_rows_float16, Float16, WidestByRows, false)
+BLOCKS(blocks_by_rows_transposed_bfloat16, Bfloat16, WidestByRows, true)
+BLOCKS(blocks_by_rows_transposed_float16, Float16, WidestByRows, true)
 
 } // namespace popsparse_py::cuda
 #endif

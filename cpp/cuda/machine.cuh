@@ -11,16 +11,29 @@ constexpr int kConsumerWarps = 8;
 constexpr int kProducerWarps = 4; // a warpgroup, as registers are moved between warpgroups
 constexpr int kRingThreads = (kConsumerWarps + kProducerWarps) * kLanes;
 
-// How X is cut: slabs of `rows` rows and `panels` panels of 128 bytes, the widest swizzle.
+// How X (k, n) is cut: slabs of `rows` rows and `panels` panels of 128 bytes, the widest swizzle.
 template <int elementBytes, int panels, int rows> struct SlabShape {
+  static constexpr bool kByRows = false;
   static constexpr int kElementBytes = elementBytes, kPanels = panels, kRows = rows;
   static constexpr int kPanelColumns = 128 / elementBytes, kColumns = panels * kPanelColumns;
-  static constexpr int kPanelBytes = rows * 128, kBytes = panels * kPanelBytes;
+  static constexpr int kLines = rows, kPanelBytes = kLines * 128, kBytes = panels * kPanelBytes;
 };
+
+// How X (n, k), PyTorch's orientation, is cut: the lines of a panel are columns of X^T, `panels` times 128 bytes of k.
+template <int elementBytes, int panels, int columns> struct SlabByRows {
+  static constexpr bool kByRows = true;
+  static constexpr int kElementBytes = elementBytes, kPanels = panels, kColumns = columns;
+  static constexpr int kPanelRows = 128 / elementBytes, kRows = panels * kPanelRows;
+  static constexpr int kLines = columns, kPanelBytes = kLines * 128, kBytes = panels * kPanelBytes;
+};
+
 using NarrowSlab = SlabShape<2, 1, 128>; // 16 KB of 16-bit elements
 using WideSlab = SlabShape<2, 2, 128>;   // 32 KB
 using WidestSlab = SlabShape<2, 4, 64>;  // 32 KB
 using Tf32Slab = SlabShape<4, 2, 64>;    // 16 KB of float32
+using NarrowByRows = SlabByRows<2, 2, 64>;
+using WideByRows = SlabByRows<2, 2, 128>;
+using WidestByRows = SlabByRows<2, 1, 256>;
 
 // sm_80 and later: copies by cp.async.
 struct Ampere {

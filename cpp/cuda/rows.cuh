@@ -10,12 +10,13 @@ namespace popsparse_py::cuda {
 
 // One block of `side` x `side` as the left operand of MMA, in pieces of 16 x 16, and where it belongs. A lane holds
 // four neighbours of a row, not the two pairs 8 columns apart that MMA names: k is taken in another order, the same for
-// X.
-template <int side, bool transposed> struct RowsBlock {
+// X. Where X lies by rows (n, k) its order cannot be changed, and the two pairs are loaded.
+template <int side, bool transposed, bool byRows = false> struct RowsBlock {
   static constexpr int kPieces = side / 16, kDepth = 16; // of X's rows in a step
   static constexpr int kAhead = side == 16 ? 4 : 1;      // blocks whose values are under way
   // Whether rows of X are kept for the next block, and steps of it take the registers of those in use.
   static constexpr bool kKeepsX = true, kInPlace = false;
+  static constexpr bool kPairs = byRows && !transposed;
   uint2 upper[kPieces][kPieces], lower[kPieces][kPieces]; // [piece of W's rows][of W's columns], as they lie
 
   POPSPARSE_DEVICE void load(const void *values, uint32_t offset, int64_t pitch) {
@@ -25,10 +26,19 @@ template <int side, bool transposed> struct RowsBlock {
     for (int i = 0; i < kPieces; ++i) {
 #pragma unroll
       for (int j = 0; j < kPieces; ++j) {
-        const uint16_t *row = first + (16 * i + lane / 4) * pitch + 16 * j + 4 * (lane % 4);
-        upper[i][j] = loadOnce(reinterpret_cast<const uint2 *>(row));
-        lower[i][j] = loadOnce(reinterpret_cast<const uint2 *>(row + 8 * pitch));
+        const uint16_t *row = first + (16 * i + lane / 4) * pitch + 16 * j + (kPairs ? 2 : 4) * (lane % 4);
+        upper[i][j] = loadFour(row);
+        lower[i][j] = loadFour(row + 8 * pitch);
       }
+    }
+  }
+
+  static POPSPARSE_DEVICE uint2 loadFour(const uint16_t *from) {
+    if constexpr (kPairs) {
+      const auto pairAt = [from](int k) { return loadConstant(reinterpret_cast<const uint32_t *>(from + k)); };
+      return uint2{pairAt(0), pairAt(8)};
+    } else {
+      return loadOnce(reinterpret_cast<const uint2 *>(from));
     }
   }
 
@@ -42,7 +52,7 @@ template <int side, bool transposed> struct RowsBlock {
       a[3] = transposeMatrix(low.y);
     } else {
       const uint2 up = upper[rows][step], low = lower[rows][step];
-      const bool swapped = threadIdx.x & 2; // so that the 8 rows of X of a matrix lie in 8 different banks
+      const bool swapped = !kPairs && (threadIdx.x & 2); // so that the 8 rows of X of a matrix lie in 8 different banks
       a[0] = swapped ? up.y : up.x;
       a[1] = swapped ? low.y : low.x;
       a[2] = swapped ? up.x : up.y;
@@ -57,33 +67,59 @@ template <int side, bool transposed> struct RowsBlock {
     return transposed ? row : 4 * pair + 2 * (row / 8 ^ pair / 2) + row % 2;
   }
 
-  // The right operand: rows [first, first + 16) of a slab.
+  // The right operand: rows [first, first + 16) of a slab of X.
   template <class Shape, int tiles>
   static POPSPARSE_DEVICE void loadX(uint32_t slab, int first, uint32_t (&to)[tiles][2]) {
-    const int half = static_cast<int>(threadIdx.x) % kLanes / 16, row = first + xRow();
+    const int lane = static_cast<int>(threadIdx.x) % kLanes;
 #pragma unroll
     for (int j = 0; j < tiles; j += 2) {
-      const uint32_t panel = slab + static_cast<uint32_t>(j / 8 * Shape::kPanelBytes);
       uint32_t two[4];
-      loadMatricesTransposed(slabChunk(panel, row, j % 8 + half), two);
+      if constexpr (byRows) {
+        const uint32_t panel = slab + static_cast<uint32_t>(first / Shape::kPanelRows * Shape::kPanelBytes);
+        const int chunk = first % Shape::kPanelRows / 8 + lane / 8 % 2;
+        loadMatrices(slabChunk(panel, 8 * j + lane / 16 * 8 + lane % 8, chunk), two);
+      } else {
+        const uint32_t panel = slab + static_cast<uint32_t>(j / 8 * Shape::kPanelBytes);
+        loadMatricesTransposed(slabChunk(panel, first + xRow(), j % 8 + lane / 16), two);
+      }
       to[j][0] = two[0], to[j][1] = two[1], to[j + 1][0] = two[2], to[j + 1][1] = two[3];
     }
   }
 
-  // The row of Y, of 16, that rows `lane / 4` and, with second, `lane / 4 + 8` of the sums are.
+  // The row of Y, of 16, that rows `lane / 4` and, with second, `lane / 4 + 8` of the sums are, kOn from one to the
+  // other.
+  static constexpr int kOn = transposed ? 2 : 8;
   static POPSPARSE_DEVICE int yRow(int second) {
     const int row = static_cast<int>(threadIdx.x) % kLanes / 4;
-    return transposed ? 4 * (row / 2) + row % 2 + 2 * second : row + 8 * second;
+    return (transposed ? 4 * (row / 2) + row % 2 : row) + kOn * second;
   }
+
+  // The row of Y that row 2 * (lane % 4) of the sums is; the next is its neighbour.
+  static POPSPARSE_DEVICE int pairRow() { return static_cast<int>(threadIdx.x) % 4 * (transposed ? 4 : 2); }
 };
 
+// 16 rows of Y from `first` on, -1: none.
+template <class Element, class Block, class Shape, int tiles>
+POPSPARSE_DEVICE void storeRows(const Product &product, int first, int firstColumn, const float (&sums)[tiles][4]) {
+  if constexpr (Shape::kByRows) {
+    const int row = first < 0 ? -1 : first + Block::yRow(0);
+    storeTurned<Element>(product, row, first + Block::pairRow(), Block::kOn, firstColumn, sums);
+  } else {
+    const int column = firstColumn + static_cast<int>(threadIdx.x) % 4 * 2;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      storeRow<Element>(product, first < 0 ? -1 : first + Block::yRow(half), column, sums, half);
+    }
+  }
+}
+
 // The blocks of a type of elements.
-template <class Element, int side, bool transposed> struct RowsScheme {
-  using Block = RowsBlock<side, transposed>;
+template <class Element, int side, bool transposed, bool byRows> struct RowsScheme {
+  using Block = RowsBlock<side, transposed, byRows>;
 };
 
 template <class Element, class Machine, class Slab, int side, bool transposed> struct RowsProduct {
-  using Block = typename RowsScheme<Element, side, transposed>::Block;
+  using Block = typename RowsScheme<Element, side, transposed, Slab::kByRows>::Block;
   using Shape = Slab;
   using Ring = SlabRing<Machine, Shape>;
   static constexpr int kTiles = Shape::kColumns / 8, kPieces = side / 16;
@@ -187,15 +223,12 @@ template <class Element, class Machine, class Slab, int side, bool transposed> s
   }
 
   POPSPARSE_DEVICE void store(const RowsArguments &arguments, int warp, int firstColumn) {
-    const Product &product = arguments.product;
-    const int column = firstColumn + static_cast<int>(threadIdx.x) % 4 * 2;
 #pragma unroll
     for (int s = 0; s < kSlots; ++s) {
       const int first = loadConstant(arguments.rows + static_cast<int64_t>(warp) * kSlots + s);
 #pragma unroll
-      for (int r = 0; r < 2 * kPieces; ++r) {
-        const int row = first < 0 ? -1 : first + 16 * (r / 2) + Block::yRow(r % 2);
-        storeRow<Element>(product, row, column, sums[s][r / 2], r % 2);
+      for (int r = 0; r < kPieces; ++r) {
+        storeRows<Element, Block, Shape>(arguments.product, first < 0 ? -1 : first + 16 * r, firstColumn, sums[s][r]);
       }
     }
   }

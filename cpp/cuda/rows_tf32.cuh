@@ -61,7 +61,7 @@ template <int side, bool transposed> struct Tf32Block {
   static POPSPARSE_DEVICE int yRow(int second) { return static_cast<int>(threadIdx.x) % kLanes / 4 + 8 * second; }
 };
 
-template <int side, bool transposed> struct RowsScheme<Tf32, side, transposed> {
+template <int side, bool transposed> struct RowsScheme<Tf32, side, transposed, false> {
   using Block = Tf32Block<side, transposed>;
 };
 

@@ -8,12 +8,12 @@
 
 namespace popsparse_py::cuda {
 
-// Address of 16 bytes of a panel: those of `chunk` (of 8) of `row`, under the 128-byte swizzle.
-POPSPARSE_DEVICE uint32_t slabChunk(uint32_t panel, int row, int chunk) {
-  return panel + static_cast<uint32_t>(row * 128 + (chunk ^ (row & 7)) * 16);
+// Address of 16 bytes of a panel: those of `chunk` (of 8) of a line, under the 128-byte swizzle.
+POPSPARSE_DEVICE uint32_t slabChunk(uint32_t panel, int line, int chunk) {
+  return panel + static_cast<uint32_t>(line * 128 + (chunk ^ (line & 7)) * 16);
 }
 
-// A slab lies as its panels, one behind the other, each `Shape::kRows` rows of 128 bytes.
+// A slab lies as its panels, one behind the other, each `Shape::kLines` lines of 128 bytes.
 template <class Machine, class Shape = NarrowSlab> class SlabRing {
 public:
   static constexpr int kStages = Machine::kSlabsBytes / Shape::kBytes;
@@ -114,16 +114,18 @@ private:
 
   // This block's share of a slab, to every block of the cluster.
   POPSPARSE_DEVICE void copyShare(int column, int row, int stage) {
+    constexpr int kOfLine = 128 / Shape::kElementBytes;
+    const int inner = Shape::kByRows ? row : column, outer = Shape::kByRows ? column : row;
 #pragma unroll
     for (int p = 0; p < Shape::kPanels; ++p) {
       const uint32_t to = memory(stage) + static_cast<uint32_t>(p * Shape::kPanelBytes);
-      const int first = column + p * Shape::kPanelColumns;
+      const int first = inner + p * kOfLine;
       if constexpr (Machine::kClusters) {
-        const int rows = Shape::kRows / cluster, share = rows * clusterRank();
-        tensorCopyToAll(to + static_cast<uint32_t>(share * 128), &product.xMap, first, row + share, full(stage),
+        const int lines = Shape::kLines / cluster, share = lines * clusterRank();
+        tensorCopyToAll(to + static_cast<uint32_t>(share * 128), &product.xMap, first, outer + share, full(stage),
                         static_cast<uint16_t>((1 << cluster) - 1));
       } else {
-        tensorCopy(to, &product.xMap, first, row, full(stage));
+        tensorCopy(to, &product.xMap, first, outer, full(stage));
       }
     }
   }
@@ -144,13 +146,15 @@ private:
   // A slab by copies of 16 bytes, zeros beyond the edges of X.
   POPSPARSE_DEVICE void copySlab(int column, int row, uint32_t to, int thread) {
     constexpr int kChunks = 8 * Shape::kPanels, kOfChunk = 16 / Shape::kElementBytes;
+    const int inner = Shape::kByRows ? row : column, outer = Shape::kByRows ? column : row;
+    const int inners = Shape::kByRows ? product.k : product.n, outers = Shape::kByRows ? product.n : product.k;
     const char *x = static_cast<const char *>(product.x);
-    for (int i = thread; i < Shape::kRows * kChunks; i += kProducerWarps * kLanes) {
-      const int r = i / kChunks, c = i % kChunks, first = column + kOfChunk * c;
-      const int columns = row + r < product.k ? product.n - first : 0;
-      const int held = columns <= 0 ? 0 : columns >= kOfChunk ? kOfChunk : columns;
-      const int64_t element = held > 0 ? (row + r) * product.xPitch + first : 0;
-      asyncCopy(slabChunk(to + static_cast<uint32_t>(c / 8 * Shape::kPanelBytes), r, c % 8),
+    for (int i = thread; i < Shape::kLines * kChunks; i += kProducerWarps * kLanes) {
+      const int line = i / kChunks, c = i % kChunks, first = inner + kOfChunk * c;
+      const int left = outer + line < outers ? inners - first : 0;
+      const int held = left <= 0 ? 0 : left >= kOfChunk ? kOfChunk : left;
+      const int64_t element = held > 0 ? (outer + line) * product.xPitch + first : 0;
+      asyncCopy(slabChunk(to + static_cast<uint32_t>(c / 8 * Shape::kPanelBytes), line, c % 8),
                 x + element * Shape::kElementBytes, static_cast<uint32_t>(held * Shape::kElementBytes));
     }
   }

@@ -121,7 +121,8 @@ def with_turning(count: CudaCount, shape: Tuple[int, int], n: int, dtype: str) -
 def dense_seconds(shape: Tuple[int, int], n: int, dtype: str, gpu: GpuProfile) -> float:
     """The dense product of the same shape: its operations or its bytes, whichever takes longer, and one launch.
 
-    dtype: of the elements, or "tf32".
+    dtype: of the elements, or "tf32". At the rate of large products, whatever the shape: small ones, with fewer tiles
+    than there are multiprocessors, take longer than this.
     """
     (m, k), size = shape, element_bytes(dtype)
     moved = (m * k + k * n + m * n) * size / gpu["memory_bytes_per_second"]

@@ -16,7 +16,6 @@ from .cuda_cost import (
     element_bytes,
     row_count,
     vector_count,
-    with_turning,
 )
 from .cuda_decode import decode_columns, decode_stream
 from .cuda_dynamic import (
@@ -118,12 +117,11 @@ def plan_cuda_dynamic(
         full, n, dtype=dtype, transposed=transposed, machine=machine, gpu=profile, kernel=kernel or names[-1]
     )
     frame = Frame(base.shape, block_size, capacity, transposed)
-    found: List[Tuple[CudaPlan, Sizes]] = []
-    for name in names if kernel is None else [kernel]:
-        one = replace(base, kernel=name, by_rows=by_rows)
-        for tile, count, sizes in _choices(one, full, frame, int(profile["multiprocessors"])):
-            made = with_turning(count, base.shape, n, dtype) if by_rows else count
-            found.append((replace(one, tile=tile, count=made, cost=cost_of(made, profile)), sizes))
+    found = [
+        (replace(base, kernel=name, tile=tile).counted(count, profile, by_rows=by_rows), sizes)
+        for name in (names if kernel is None else [kernel])
+        for tile, count, sizes in _choices(replace(base, kernel=name), full, frame, int(profile["multiprocessors"]))
+    ]
     product, sizes = min(found, key=lambda pair: pair[0].cost.rank)
     encode = encode_count(sizes, int(profile["multiprocessors"]), encode_cluster(product.machine))
     copied = (2.0 * shape[0] * shape[1] + 2.0 * capacity * block_size**2) * element_bytes(dtype)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .cuda_cost import (
     CudaCost,
@@ -12,6 +12,7 @@ from .cuda_cost import (
     decode_count,
     decode_vectors_count,
     dense_seconds,
+    element_bytes,
     element_count,
     operand_bytes,
     row_count,
@@ -20,7 +21,7 @@ from .cuda_cost import (
 )
 from .cuda_decode import DECODE_COLUMNS, decode_columns, decode_stream
 from .cuda_decode_vectors import decode_steps
-from .cuda_machine import BLOCK_SIDE, CudaMachine, cuda_machine
+from .cuda_machine import BLOCK_SIDE, VECTOR_ROWS, CudaMachine, cuda_machine
 from .cuda_profile import GPU_DTYPES, GpuProfile, load_gpu_profile
 from .cuda_streams import row_uses
 from .cuda_tiles import Tile, tiles
@@ -78,6 +79,11 @@ class CudaPlan:
         return self.dense_seconds < self.cost.total_seconds
 
     @property
+    def takes_rows(self) -> bool:
+        """Whether the kernel takes X (n, k) and gives Y (n, m): else it takes X (k, n) and gives Y (m, n)."""
+        return self.by_rows and kernel_takes_rows(self.kernel, self.block_size, self.arithmetic)
+
+    @property
     def speedup_vs_dense(self) -> float:
         """Predicted time of the dense product over that of the sparse one."""
         return self.dense_seconds / self.cost.total_seconds
@@ -91,6 +97,12 @@ class CudaPlan:
     def tflops(self) -> float:
         """Predicted rate in TFLOP/s of nonzeros."""
         return self.flops / self.cost.total_seconds / 1e12
+
+    def counted(self, count: CudaCount, gpu: GpuProfile, *, by_rows: bool) -> CudaPlan:
+        """This plan with a count, made for X (k, n), and what it costs; by_rows: as of plan_cuda."""
+        if by_rows and not kernel_takes_rows(self.kernel, self.block_size, self.arithmetic):
+            count = with_turning(count, self.shape, self.n, self.dtype)
+        return replace(self, by_rows=by_rows, count=count, cost=cost_of(count, gpu))
 
     def explain(self) -> str:
         """Lines for a terminal."""
@@ -172,10 +184,11 @@ def plan_cuda(
 ) -> CudaPlan:
     """The plan of W x, or of W's transpose times x, with n columns: the kernel and tile of the least predicted time.
 
-    by_rows: X comes as (n, k) and Y is wanted as (n, m), PyTorch's orientation, for which two kernels that transpose
-    are counted; machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by default; kernel, tile:
-    only this one; tf32: allow that float32 operands are rounded to TF32, 10 bits behind the point, before they are
-    multiplied. Raises DTypeError, ShapeError, PlanError (a kernel or tile that does not take this product).
+    by_rows: X comes as (n, k) and Y is wanted as (n, m), PyTorch's orientation: for kernels that do not take it, two
+    that transpose are counted too; machine: the family of GPUs, Hopper by default; gpu: its rates, the H200's by
+    default; kernel, tile: only this one; tf32: allow that float32 operands are rounded to TF32, 10 bits behind the
+    point, before they are multiplied. Raises DTypeError, ShapeError, PlanError (a kernel or tile that does not take
+    this product).
     """
     arithmetic = _checked_arithmetic(dtype, n, tf32)
     profile = load_gpu_profile() if gpu is None else gpu
@@ -187,15 +200,8 @@ def plan_cuda(
             f"kernel {kernel!r} does not take {arithmetic} in blocks of {pattern.block_size} with n = {n}: expected "
             f"one of {', '.join(names)}"
         )
-    product = _Product(pattern, shape, n, arithmetic, transposed, family, profile, tile)
-    found = [
-        (name, choice, with_turning(made, shape, n, dtype) if by_rows else made)
-        for name in (names if kernel is None else [kernel])
-        for choice, made in product.counts(name)
-    ]
-    if not found:
-        raise PlanError(f"no kernel of {', '.join(names)} takes {tile} for {shape[0]:,} rows of Y")
-    best, tile, count = min(found, key=lambda choice: cost_of(choice[2], profile).rank)
+    product = _Product(pattern, shape, n, arithmetic, transposed, by_rows, family, profile, tile)
+    best, tile, count = product.best(names if kernel is None else [kernel])
     values = pattern.nnz_blocks * pattern.block_size**2
     return CudaPlan(
         shape=shape,
@@ -226,6 +232,12 @@ def _checked_arithmetic(dtype: str, n: int, tf32: bool) -> str:
     if tf32 and dtype != "float32":
         raise PlanError(f"tf32=True is for dtype 'float32', got {dtype!r}: leave it out, {dtype} is shorter already")
     return "tf32" if tf32 else dtype
+
+
+def kernel_takes_rows(kernel: str, block_size: int, arithmetic: str) -> bool:
+    """Whether a kernel for blocks of this size takes X (n, k) and gives Y (n, m) too; arithmetic: as of CudaPlan."""
+    taken = kernel in ("blocks", "rows") or (kernel == "vectors" and block_size % VECTOR_ROWS == 0)
+    return taken and element_bytes(arithmetic) == 2
 
 
 def kernels_for(
@@ -264,6 +276,7 @@ class _Product:
     n: int
     arithmetic: str
     transposed: bool
+    by_rows: bool
     machine: CudaMachine
     gpu: GpuProfile
     tile: Optional[Tile]
@@ -271,6 +284,20 @@ class _Product:
     @property
     def is_tf32(self) -> bool:
         return self.arithmetic == "tf32"
+
+    def best(self, kernels: Sequence[str]) -> Tuple[str, Optional[Tile], CudaCount]:
+        """The kernel and tile of the least predicted time."""
+        found = [
+            (kernel, tile, self._oriented(kernel, count)) for kernel in kernels for tile, count in self.counts(kernel)
+        ]
+        if not found:
+            raise PlanError(f"no kernel of {', '.join(kernels)} takes {self.tile} for {self.shape[0]:,} rows of Y")
+        return min(found, key=lambda choice: cost_of(choice[2], self.gpu).rank)
+
+    def _oriented(self, kernel: str, count: CudaCount) -> CudaCount:
+        if not self.by_rows or kernel_takes_rows(kernel, self.pattern.block_size, self.arithmetic):
+            return count
+        return with_turning(count, self.shape, self.n, self.arithmetic)
 
     def counts(self, kernel: str) -> List[Tuple[Optional[Tile], CudaCount]]:
         """What a kernel moves and multiplies with each tile that it can take, of "vectors" with the best."""

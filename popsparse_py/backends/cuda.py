@@ -52,10 +52,18 @@ class CudaBackend:
         return self._device
 
     def plan(
-        self, pattern: BlockPattern, n: int, dtype: str, *, transposed: bool = False, tf32: bool = False
+        self,
+        pattern: BlockPattern,
+        n: int,
+        dtype: str,
+        *,
+        transposed: bool = False,
+        by_rows: bool = False,
+        tf32: bool = False,
     ) -> CudaPlan:
-        """The plan of W x, or of its transpose times x, for this device's family of GPUs; tf32: see plan_cuda."""
-        return plan_cuda(pattern, n, dtype=dtype, transposed=transposed, machine=self.device.machine, tf32=tf32)
+        """The plan of W x, or of its transpose times x, for this family of GPUs; by_rows, tf32: see plan_cuda."""
+        machine = self.device.machine
+        return plan_cuda(pattern, n, dtype=dtype, transposed=transposed, by_rows=by_rows, machine=machine, tf32=tf32)
 
     def compile(self, plan: CudaPlan, *, transposed: bool = False) -> CudaKernel:
         """The kernel of a plan, which says itself if W is transposed; PlanError for another target or family."""
@@ -186,11 +194,11 @@ class CudaKernel:
     def _product_of(self, view: np.ndarray, x: Any, bias: Any, activation: str, out: Any) -> Any:
         _refuse_out(out)
         self._check_dtype(_dtype_of(view))
-        m, n = self.plan.shape[0], view.shape[1]
-        y, memory = empty_like((m, n), self.plan.dtype, x)
+        (m, n), takes_rows = (self.plan.shape[0], view.shape[1]), self.plan.takes_rows
+        y, memory = empty_like((n, m) if takes_rows else (m, n), self.plan.dtype, x)
         with self._lock:
             product = self._loaded()
-            x_on, x_pitch = _upload(self.device, view)
+            x_on, x_pitch = _upload(self.device, view.T if takes_rows else view)
             out = self.device.empty(memory.nbytes)
             bias_on = None if bias is None else self.device.put(checked_bias(bias, m))
             kept: List[DeviceArray] = []
@@ -200,10 +208,10 @@ class CudaKernel:
                 return kept[-1].pointer
 
             shift = 0 if bias_on is None else bias_on.pointer
-            operands = Operands(x_on.pointer, x_pitch, out.pointer, n, n, shift, activation)
+            operands = Operands(x_on.pointer, x_pitch, out.pointer, memory.shape[1], n, shift, activation)
             product.enqueue(operands, 0, scratch)
             self.device.get(out, memory)
-        return y
+        return y.T if takes_rows else y
 
 
 def _refuse_out(out: Any) -> None:

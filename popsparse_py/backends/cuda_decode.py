@@ -88,7 +88,7 @@ def start_ranges(
         partials = scratch(4 * ranges * m * operands.n) if ranges > cluster else 0
         head = operands.product(product.values, product.plan.shape)
         rest = [*pointers, partials, *after]
-        device.launch(f"{name}_{dtype}", grid, head, rest, boxes=(0, 0, 0, cluster), stream=stream)
+        device.launch(f"{name}_{dtype}", grid, head, rest, boxes=(0, 0, 0, cluster, False), stream=stream)
         if partials:
             blocks = min(-(-m * operands.n // REDUCE_THREADS), 65535)
             device.launch(f"reduce_{dtype}", (blocks, 1, REDUCE_THREADS, 0), head, [partials, ranges], stream=stream)

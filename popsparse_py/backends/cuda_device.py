@@ -51,7 +51,7 @@ class CudaDevice:
         product: Sequence[int],  # x, values, y, bias, pitches of x and y, m, k, n, activation, fault
         rest: Sequence[int],
         *,
-        boxes: Tuple[int, int, int, int] = (0, 0, 0, 1),
+        boxes: Tuple[int, int, int, int, bool] = (0, 0, 0, 1, False),
         stream: int = 0,
     ) -> None:
         """Start the kernel of that name for this machine; see Product and the arguments in cpp/cuda/arguments.cuh."""

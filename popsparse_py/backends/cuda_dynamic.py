@@ -54,7 +54,7 @@ class CudaDynamicProduct(CudaProduct):
 
     def _of_vectors(self, encoder: VectorEncoder) -> Callable[[Operands, int, Scratch], None]:
         lists = [encoder.stream, encoder.k_rows, encoder.begins, encoder.rows, *_EVERY_SLAB]
-        return self._ring(f"vectors_{self.plan.dtype}", encoder.sizes.dealt.owners // self._tile.owners, lists)
+        return self._ring(self._vectors_name, encoder.sizes.dealt.owners // self._tile.owners, lists)
 
     def _of_stream(self, encoder: StreamEncoder) -> Callable[[Operands, int, Scratch], None]:
         kernel, sizes, pitch = self.plan.kernel, encoder.sizes, self.plan.block_size

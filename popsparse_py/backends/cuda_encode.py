@@ -50,7 +50,7 @@ class PatternBits:
         """Start phases of an encoder; rest: its arguments behind those of the pattern."""
         product = Operands(0, 0, 0, 0, 0).product(0, self.grid.frame.shape)
         blocks = (launch.blocks // launch.cluster, launch.cluster, ENCODE_THREADS, ENCODE_SHARED_BYTES)
-        arguments, boxes = [*self.words(places, launch), *rest], (0, 0, 0, launch.cluster)
+        arguments, boxes = [*self.words(places, launch), *rest], (0, 0, 0, launch.cluster, False)
         device.launch(name, blocks, product, arguments, boxes=boxes, stream=stream)
 
 

@@ -106,20 +106,26 @@ class CudaProduct:
     def _rows_name(self) -> str:
         """The row kernel of the plan's tile, or that for warpgroups."""
         wide = "_wide" if self._tile.columns > SLAB_COLUMNS else ""
-        return self._name(f"rows{self._tile.side}{wide}" if self.plan.kernel == "rows" else self.plan.kernel)
+        kernel = f"rows{self._tile.side}{wide}" if self.plan.kernel == "rows" else self.plan.kernel
+        return self._name(f"{kernel}_by_rows" if self.plan.takes_rows else kernel)
 
     def _start_vectors(self, pattern: BlockPattern) -> Callable[[Operands, int, Scratch], None]:
         lists = vector_stream(pattern, self._tile, self.device.machine, transposed=self.plan.transposed)
         self.pack(lists.sources)
         rest = [*self.put(lists.arrays), *self._put_lists(lists.lists)]
-        return self._ring(f"vectors_{self.plan.arithmetic}", lists.groups, rest)
+        return self._ring(self._vectors_name, lists.groups, rest)
+
+    @property
+    def _vectors_name(self) -> str:
+        return f"vectors_{'by_rows_' if self.plan.takes_rows else ''}{self.plan.arithmetic}"
 
     def _ring(self, name: str, groups: int, rest: List[int]) -> Callable[[Operands, int, Scratch], None]:
-        machine, tile = self.device.machine, self._tile
-        boxes = (0, 0, 0, 1)
+        machine, tile, takes_rows = self.device.machine, self._tile, self.plan.takes_rows
+        boxes = (0, 0, 0, 1, False)
         if machine.tensor_maps:  # of X that a block of threads copies to all of its cluster
-            panel = SLAB_COLUMNS * 2 // tile.element_bytes  # columns
-            boxes = (tile.slab_rows // tile.cluster, panel, BOX_ELEMENTS.index(self.plan.dtype), tile.cluster)
+            lines = (tile.columns if takes_rows else tile.slab_rows) // tile.cluster
+            panel = SLAB_COLUMNS * 2 // tile.element_bytes  # elements of 128 bytes
+            boxes = (lines, panel, BOX_ELEMENTS.index(self.plan.dtype), tile.cluster, takes_rows)
 
         def enqueue(operands: Operands, stream: int, scratch: Scratch) -> None:
             grid = (-(-operands.n // tile.columns), groups, RING_THREADS, machine.ring_bytes(tile.slab_bytes))

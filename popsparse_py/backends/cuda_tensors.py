@@ -38,11 +38,15 @@ def aligned(matrix: Any) -> Tuple[Any, int]:
 
 
 def multiply(product: CudaProduct, x: Any, bias: Any = None, activation: str = "none") -> Any:
-    """y (m, n) = activation(W x + bias) of x (k, n), any strides; bias (m) is used as float32."""
-    held, pitch = aligned(x)
+    """y (m, n) = activation(W x + bias) of x (k, n), any strides; bias (m) is used as float32.
+
+    Where the product's kernel takes rows, x and y lie as their transposes: no copy is made of PyTorch's x.T.
+    """
+    takes_rows = product.plan.takes_rows
+    held, pitch = aligned(x.T if takes_rows else x)
     shift = None if bias is None else bias.detach().float().contiguous()
-    n = x.shape[1]
-    y = x.new_empty((product.plan.shape[0], n))
+    m, n = product.plan.shape[0], x.shape[1]
+    y = x.new_empty((n, m) if takes_rows else (m, n))
     scratch: List[Any] = []
 
     def allocate(num_bytes: int) -> int:
@@ -50,9 +54,9 @@ def multiply(product: CudaProduct, x: Any, bias: Any = None, activation: str = "
         return int(scratch[-1].data_ptr())
 
     pointer = 0 if shift is None else int(shift.data_ptr())
-    operands = Operands(held.data_ptr(), pitch, y.data_ptr(), n, n, pointer, activation, product.fault)
+    operands = Operands(held.data_ptr(), pitch, y.data_ptr(), y.shape[1], n, pointer, activation, product.fault)
     product.enqueue(operands, current_stream(x), allocate)
-    return y
+    return y.T if takes_rows else y
 
 
 def sampled(sampler: CudaSampler, dy: Any, x: Any, values: Any) -> None:

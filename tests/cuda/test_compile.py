@@ -30,7 +30,7 @@ MOST_REGISTERS = {
 # ptxas for sm_120 puts 8 bytes of zeros on the stack where it copies by tensor maps; nothing reads them.
 STACK_BYTES = {"120": 8}
 OLDEST_NVCC = (12, 8)
-KERNELS_OF_A_MACHINE = {"Ampere": 53, "Blackwell": 53, "Hopper": 65}
+KERNELS_OF_A_MACHINE = {"Ampere": 63, "Blackwell": 63, "Hopper": 87}
 
 
 # 64 sums and 64 factors at once, with 32 registers.
@@ -118,6 +118,9 @@ MEANT = {
         "rows16_transposed_bfloat16_Hopper": {"HMMA": 128, "LDSM.16.MT88.4": 16, "MOVM.16.MT88": 16},
         "rows16_wide_float16_Hopper": {"HMMA": 128, "LDSM.16.MT88.4": 32, "UTMALDG": 2, "USETMAXREG": 2},
         "rows32_wide_bfloat16_Hopper": {"HMMA": 64, "LDSM.16.MT88.4": 16, "UTMALDG": 2},
+        "rows16_by_rows_bfloat16_Hopper": {"HMMA": 128, "LDSM.16.M88.4": 16, "UTMALDG": 2, "MOVM.16.MT88": 64},
+        "vectors_by_rows_float16_Hopper": {"HMMA": 128, "LDSM.16.M88.4": 16, "UTMALDG": 2},
+        "blocks_by_rows_float16_Hopper": {"HGMMA.64x256x16.F32": 4, "UTMALDG": 1, "MOVM.16.MT88": 64},
         "vectors_float16_Hopper": {
             "HMMA": 128,
             "LDSM.16.MT88.4": 16,

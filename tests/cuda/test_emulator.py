@@ -16,7 +16,7 @@ from popsparse_planner.cuda_tiles import Tile, tiles
 
 # file, what it says, what is put there instead, and the kernel in which that is to be found
 FAULTS = {
-    "wrong swizzle": ("slab_ring.cuh", "chunk ^ (row & 7)", "chunk ^ (row & 3)", "rows"),
+    "wrong swizzle": ("slab_ring.cuh", "chunk ^ (line & 7)", "chunk ^ (line & 3)", "rows"),
     "reads before a copy is there": (
         "slab_ring.cuh",
         "      barrierWait(full(",
@@ -39,7 +39,12 @@ FAULTS = {
     "takes the slabs of another cluster": ("slab_ring.cuh", "blockIdx.y) / cluster", "blockIdx.y)", "vectors"),
     "lets go of slabs that a step still needs": ("slab_ring.cuh", "current - span + 1", "current", "vectors"),
     "ends while others still copy to it": ("slab_ring.cuh", "    ring.together();\n", "", "rows"),
-    "stores beyond the edge of Y": ("epilogue.cuh", " || column >= product.n", "", "rows"),
+    "stores beyond the edge of Y": (
+        "epilogue.cuh",
+        "column < product.n) {\n    uint16_t *y = static_cast<uint16_t *>(product.y) + row",
+        "row < 1 << 30) {\n    uint16_t *y = static_cast<uint16_t *>(product.y) + row",
+        "rows",
+    ),
     "rows of X in another order": ("rows.cuh", "2 * (row / 8 ^ pair / 2)", "2 * (row / 8)", "rows"),
     "takes other rows of X for the same": ("rows.cuh", "row == held", "row / 32 == held / 32", "wide"),
     "multiplies by one panel twice": ("rows.cuh", "j / 8 * Shape", "j / 16 * Shape", "wide"),
@@ -55,13 +60,22 @@ FAULTS = {
         "",
         "decode_vectors",
     ),
+    "takes one half of k twice": (
+        "rows.cuh",
+        "Shape::kPanelRows / 8 + lane / 8 % 2",
+        "Shape::kPanelRows / 8",
+        "by_rows",
+    ),
+    "rows of Y (n, m) in another order": ("rows.cuh", "% 4 * (transposed ? 4 : 2)", "% 4 * 4", "by_rows"),
     "names panels where none are": ("blocks.cuh", "Shape::kPanelBytes >> 4", "1", "blocks"),
 }
 DEFINED = {
     "rows": "rows16_float16, kRingThreads, RowsArguments, multiplyRows<Float16, Here, NarrowSlab, 16, false>",
     "wide": "rows16_wide_float16, kRingThreads, RowsArguments, multiplyRows<Float16, Here, WideSlab, 16, false>",
+    "by_rows": "rows16_by_rows_float16, kRingThreads, RowsArguments, "
+    "multiplyRows<Float16, Here, NarrowByRows, 16, false>",
     "vectors": "vectors_float16, kRingThreads, VectorsArguments, multiplyVectors<Float16, Here>",
-    "blocks": "blocks_float16, kRingThreads, RowsArguments, multiplyBlocks<Float16, Here, false>",
+    "blocks": "blocks_float16, kRingThreads, RowsArguments, multiplyBlocks<Float16, Here, WidestSlab, false>",
     "decode_vectors": "decode_vectors16_by8_float16, kDecodeVectorsThreads, DecodeVectorsArguments, "
     "decodeVectors<Float16, Here, 16, 8>",
 }
@@ -70,6 +84,7 @@ PACKS = "POPSPARSE_KERNEL(gather_values, kGatherThreads, GatherArguments, gather
 CASES = {
     "rows": ((1020, 2000), 40, 16, 0.05),
     "wide": ((500, 1000), 120, 16, 0.05),
+    "by_rows": ((500, 400), 40, 16, 0.05),
     "vectors": ((2000, 2000), 20, 8, 0.002),
     "blocks": ((250, 700), 120, 64, 0.3),
     "decode_vectors": ((90, 300), 9, 8, 0.3),
@@ -117,16 +132,17 @@ def test_planted_fault_is_found(fault: str, tmp_path: Path, emulated: Emulated) 
     shape, n, b, density = CASES[kernel]
     made = case(shape, n, b, "float16", density=density, seed=1)
     columns = {"wide": 128, "blocks": 256}.get(kernel, 64)
-    name = "rows" if kernel == "wide" else kernel
+    name, by_rows = "rows" if kernel in ("wide", "by_rows") else kernel, kernel == "by_rows"
     with pytest.raises((PopsparseError, AssertionError)) as caught:
         for seed in range(1, 9):
             backend = faulty.backend("Hopper", seed)
             machine = backend.device.machine
             tile = None if kernel == "decode_vectors" else tile_of(name, columns, b, shape[0], machine)
-            plan = plan_cuda(made.a.pattern, n, dtype="float16", machine=machine, kernel=name, tile=tile)
-            ready = backend.compile(plan)
+            asked = {"machine": machine, "kernel": name, "tile": tile, "by_rows": by_rows}
+            ready = backend.compile(plan_cuda(made.a.pattern, n, dtype="float16", **asked))
             ready.load(made.a)
-            assert_product(ready.multiply(made.x), made.dense, made.x, "float16")
+            y = ready.multiply_rows(made.x.T).T if by_rows else ready.multiply(made.x)
+            assert_product(y, made.dense, made.x, "float16")
     assert "have no" not in str(caught.value), "the kernel itself was not found"
 
 

@@ -10,7 +10,7 @@ from cuda.operands import assert_product, case, exact
 
 from popsparse_planner import BlockPattern
 from popsparse_planner.cuda_decode_vectors import decode_steps
-from popsparse_planner.cuda_plan import kernels_for, plan_cuda
+from popsparse_planner.cuda_plan import kernel_takes_rows, kernels_for, plan_cuda
 from popsparse_planner.cuda_tiles import tiles
 from popsparse_py import BlockSparseMatrix
 
@@ -20,19 +20,23 @@ pytest.importorskip("torch", reason="torch, for bfloat16, is not installed")
 def run(
     emulated: Emulated, machine: str, seed: int, kernel: str, shape: Tuple[int, int], n: int, b: int, dtype: str
 ) -> None:
-    """W x and W^T dy by one kernel, where it takes them."""
+    """W x and W^T dy by one kernel, where it takes them; in PyTorch's orientation too if that has its own kernels."""
     backend, made = emulated.backend(machine, seed), case(shape, n, b, dtype, seed=seed)
     taken = [t for t in (False, True) if kernel in kernels_for(b, n, dtype, transposed=t)]
     assert taken
     for transposed in taken:
-        plan = plan_cuda(
-            made.a.pattern, n, dtype=dtype, transposed=transposed, machine=backend.device.machine, kernel=kernel
-        )
-        ready = backend.compile(plan, transposed=transposed)
-        ready.load(made.a)
-        w, x = (made.dense.T, made.dy) if transposed else (made.dense, made.x)
-        assert_product(ready.multiply(x), w, x, dtype)
-        del ready
+        w, x, bias = (made.dense.T, made.dy, None) if transposed else (made.dense, made.x, made.bias)
+        for by_rows in (False, True)[: 1 + kernel_takes_rows(kernel, b, dtype)]:
+            machine_here = backend.device.machine
+            asked = {"transposed": transposed, "by_rows": by_rows, "machine": machine_here, "kernel": kernel}
+            plan = plan_cuda(made.a.pattern, n, dtype=dtype, **asked)
+            ready = backend.compile(plan, transposed=transposed)
+            ready.load(made.a)
+            if by_rows:
+                assert_product(ready.multiply_rows(x.T, bias).T, w, x, dtype, 0.0 if bias is None else bias[:, None])
+            else:
+                assert_product(ready.multiply(x), w, x, dtype)
+            del ready
     gc.collect()
     assert emulated.error == ""
 
@@ -56,12 +60,28 @@ def test_tiles_of_every_width_and_cluster(emulated: Emulated, kernel: str, b: in
         if key in seen or tile.used == tile.slots > 4:
             continue
         seen.add(key)
-        plan = plan_cuda(made.a.pattern, n, dtype="float16", machine=backend.device.machine, kernel=kernel, tile=tile)
+        by_rows = kernel_takes_rows(kernel, b, "float16") and tile.together
+        machine = backend.device.machine
+        plan = plan_cuda(made.a.pattern, n, dtype="float16", machine=machine, kernel=kernel, tile=tile, by_rows=by_rows)
         assert plan.count.slabs_copied < plan.count.slabs  # only those that some warp of the cluster needs
         ready = backend.compile(plan)
         ready.load(made.a)
-        assert_product(ready.multiply(made.x), made.dense, made.x, "float16")
+        y = ready.multiply_rows(made.x.T).T if by_rows else ready.multiply(made.x)
+        assert_product(y, made.dense, made.x, "float16")
     assert {cluster for _, cluster, _ in seen} >= {1, 2, 4}
+
+
+@pytest.mark.parametrize("b", [16, 32])
+def test_wide_tiles_in_every_orientation(emulated: Emulated, b: int) -> None:
+    made, backend = case((150, 270), 90, b, "bfloat16", seed=b), emulated.backend("Hopper", b)
+    for transposed in (False, True):
+        w, x = (made.dense.T, made.dy) if transposed else (made.dense, made.x)
+        tile = next(tile for tile in tiles("rows", b, w.shape[0], backend.device.machine) if tile.columns == 128)
+        for by_rows in (False, True):
+            plan = plan_cuda(made.a.pattern, 90, kernel="rows", tile=tile, transposed=transposed, by_rows=by_rows)
+            ready = backend.compile(plan, transposed=transposed)
+            ready.load(made.a)
+            assert_product(ready.multiply_rows(x.T).T if by_rows else ready.multiply(x), w, x, "bfloat16")
 
 
 @pytest.mark.parametrize(("b", "dtype"), [(64, "bfloat16"), (128, "float16"), (192, "bfloat16")])

@@ -142,13 +142,18 @@ def test_the_largest_bound_is_the_time() -> None:
 
 
 def test_transposing_x_and_y_takes_time() -> None:
-    pattern, gpu = BlockPattern.random((4096, 2048), density=Fraction(1, 16), block_size=8), load_gpu_profile()
+    pattern, gpu = BlockPattern.random((4096, 2048), density=Fraction(1, 16), block_size=4), load_gpu_profile()
     plain, turned = plan_cuda(pattern, 4096), plan_cuda(pattern, 4096, by_rows=True)
     assert turned.count.turned_bytes == 2 * 2 * (4096 + 2048) * 4096
     more = turned.count.turned_bytes / gpu["memory_bytes_per_second"] + 2 * gpu["launch_seconds"]
     assert turned.cost.total_seconds == pytest.approx(plain.cost.total_seconds + more)
     assert turned.dense_seconds == plain.dense_seconds  # takes them as they are
     assert "X (n, k) and Y (n, m) are transposed: 100.7 MB more through HBM" in turned.explain()
+    assert not turned.takes_rows
+    for b in (8, 16, 64):
+        large = BlockPattern.random((4096, 2048), density=Fraction(1, 16), block_size=b)
+        assert plan_cuda(large, 4096, by_rows=True).takes_rows
+        assert plan_cuda(large, 4096, by_rows=True).cost == plan_cuda(large, 4096).cost
 
 
 def test_auto_knows_where_dense_is_faster() -> None:
@@ -171,7 +176,7 @@ GOALS = {
     64: (2.0, 3.1, 5.0, 7.5, 8.0),
     128: (2.5, 4.7, 7.5, 8.2, 8.5),
 }
-FALLS_SHORT = {(1, 64): 0.93, (4, 32): 0.91, (4, 64): 0.78, (8, 16): 0.93, (8, 32): 0.99}
+FALLS_SHORT = {(1, 64): 0.94, (4, 32): 0.92, (4, 64): 0.79, (8, 16): 0.93}
 
 
 @pytest.mark.parametrize("b", sorted(GOALS))

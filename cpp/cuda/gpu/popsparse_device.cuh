@@ -224,7 +224,7 @@ POPSPARSE_DEVICE void storeShared(uint32_t address, float value) {
 #define POPSPARSE_SUMS8(d, i)                                                                                          \
   POPSPARSE_SUMS(d, i), POPSPARSE_SUMS(d, i + 1), POPSPARSE_SUMS(d, i + 2), POPSPARSE_SUMS(d, i + 3),                  \
       POPSPARSE_SUMS(d, i + 4), POPSPARSE_SUMS(d, i + 5), POPSPARSE_SUMS(d, i + 6), POPSPARSE_SUMS(d, i + 7)
-#define POPSPARSE_WGMMA(type, d, a, x)                                                                                 \
+#define POPSPARSE_WGMMA(type, turned, d, a, x)                                                                         \
   asm volatile("wgmma.mma_async.sync.aligned.m64n256k16.f32." type "." type " {"                                       \
                "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                \
                "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                      \
@@ -234,7 +234,7 @@ POPSPARSE_DEVICE void storeShared(uint32_t address, float value) {
                "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "                      \
                "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "          \
                "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "     \
-               "{%128, %129, %130, %131}, %132, 1, 1, 1, 1;"                                                           \
+               "{%128, %129, %130, %131}, %132, 1, 1, 1, " turned ";"                                                  \
                : POPSPARSE_SUMS8(d, 0), POPSPARSE_SUMS8(d, 8), POPSPARSE_SUMS8(d, 16), POPSPARSE_SUMS8(d, 24)          \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(x))
 
@@ -270,10 +270,16 @@ struct Bfloat16 {
     return both;
   }
   static POPSPARSE_DEVICE float widen(uint16_t bits) { return __uint_as_float(static_cast<uint32_t>(bits) << 16); }
-  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor. Only on sm_90a.
+  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor, byRows: of its
+  // transpose. Only on sm_90a.
+  template <bool byRows>
   static POPSPARSE_DEVICE void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    POPSPARSE_WGMMA("bf16", d, a, x);
+    if constexpr (byRows) {
+      POPSPARSE_WGMMA("bf16", "0", d, a, x);
+    } else {
+      POPSPARSE_WGMMA("bf16", "1", d, a, x);
+    }
 #endif
   }
 };
@@ -295,10 +301,16 @@ struct Float16 {
     asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
     return value;
   }
-  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor. Only on sm_90a.
+  // d (64 x 256) += a (64 x 16) x (16 x 256) by the four warps of a warpgroup; x: its descriptor, byRows: of its
+  // transpose. Only on sm_90a.
+  template <bool byRows>
   static POPSPARSE_DEVICE void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    POPSPARSE_WGMMA("f16", d, a, x);
+    if constexpr (byRows) {
+      POPSPARSE_WGMMA("f16", "0", d, a, x);
+    } else {
+      POPSPARSE_WGMMA("f16", "1", d, a, x);
+    }
 #endif
   }
 };

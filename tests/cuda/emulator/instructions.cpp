@@ -104,21 +104,23 @@ struct GroupMultiply {
   float (*d)[4];
   const uint32_t *a;
   uint64_t x;
+  bool byRows;
   float (*widen)(uint16_t);
 };
 
 constexpr int kGroupColumns = 256;
 
-// Element (k, column) of the right operand that a descriptor names: panels of 64 columns, atoms of 8 rows of 128 bytes,
-// 128-byte swizzle.
+// Element (k, column) of the right operand that a descriptor names, under the 128-byte swizzle: panels of 64 columns,
+// atoms of 8 rows of 128 bytes; by rows, atoms of 8 columns of 128 bytes of k.
 float rightElement(const GroupMultiply &mine, int k, int column) {
   const auto field = [&mine](int bit) { return static_cast<uint32_t>(mine.x >> bit & 0x3fff) << 4; };
   if (mine.x >> 62 != 1) {
     fail("a descriptor names another swizzle than that of 128 bytes");
   }
-  const uint32_t plain = field(0) + static_cast<uint32_t>(column / 64) * field(16) +
-                         static_cast<uint32_t>(k / 8) * field(32) +
-                         static_cast<uint32_t>(k % 8 * 128 + column % 64 * 2);
+  const auto c = static_cast<uint32_t>(column), row = static_cast<uint32_t>(k);
+  const uint32_t plain =
+      field(0) + (mine.byRows ? c / 8 * field(32) + c % 8 * 128 + row * 2
+                              : c / 64 * field(16) + row / 8 * field(32) + row % 8 * 128 + c % 64 * 2);
   uint16_t bits;
   std::memcpy(&bits, readShared(plain ^ (plain >> 7 & 7) << 4, 2), 2);
   return mine.widen(bits);
@@ -344,8 +346,8 @@ void multiplyTf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b
   meet("mma.tf32", &mine, multiplyTf32Together);
 }
 
-void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x, float (*widen)(uint16_t)) {
-  GroupMultiply mine{d, a, x, widen};
+void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x, bool byRows, float (*widen)(uint16_t)) {
+  GroupMultiply mine{d, a, x, byRows, widen};
   meet("wgmma", &mine, multiplyGroupTogether, 128);
 }
 

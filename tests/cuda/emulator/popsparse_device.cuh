@@ -143,8 +143,8 @@ struct Bfloat16 {
   static void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     emulator::multiply(c, a, b0, b1, widen);
   }
-  static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
-    emulator::multiplyGroup(d, a, x, widen);
+  template <bool byRows> static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
+    emulator::multiplyGroup(d, a, x, byRows, widen);
   }
   static uint32_t pack(float first, float second) {
     return rounded(first) | static_cast<uint32_t>(rounded(second)) << 16;
@@ -168,8 +168,8 @@ struct Float16 {
   static void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     emulator::multiply(c, a, b0, b1, widen);
   }
-  static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
-    emulator::multiplyGroup(d, a, x, widen);
+  template <bool byRows> static void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x) {
+    emulator::multiplyGroup(d, a, x, byRows, widen);
   }
   static uint32_t pack(float first, float second) {
     return bitsOf(first) | static_cast<uint32_t>(bitsOf(second)) << 16;

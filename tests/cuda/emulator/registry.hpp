@@ -54,8 +54,8 @@ void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, f
 // The same of 8 columns of a and rows of b; their elements: float32 rounded to TF32.
 void multiplyTf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 
-// A product of a warpgroup; x: descriptor of 16 rows of 256 columns in shared memory.
-void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x, float (*widen)(uint16_t));
+// A product of a warpgroup; x: descriptor of 16 rows of 256 columns in shared memory, byRows: of their transpose.
+void multiplyGroup(float (&d)[32][4], const uint32_t (&a)[4], uint64_t x, bool byRows, float (*widen)(uint16_t));
 
 // The sum of the warp's values, or of those of lower lanes.
 uint32_t sumOfLanes(uint32_t value, bool before);
