@@ -72,8 +72,10 @@ struct DecodeArguments {
   Product product;
   const uint2 *stream;    // per block: x = k row inside the range, y = offset
   const uint32_t *begins; // (ranges, block rows + 1)
-  float *partials;        // (ranges, m, n), null where there is one range
+  float *partials;        // (ranges, m, n), null where there is one range or a cluster adds them
   int64_t valuePitch, blockRows, ranges, rangeRows;
+  const int32_t *lines; // as in DecodeVectorsArguments, lines of 16 rows: those of a block in its order
+  int64_t linesOfBlock;
 };
 
 // At most kDecodeColumns columns: steps of 8 rows of Y, in groups of `side` (1, 4 or 8), each group times 16 rows of X

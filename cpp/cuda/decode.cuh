@@ -10,7 +10,7 @@ namespace popsparse_py::cuda {
 
 constexpr int kDecodeThreads = kConsumerWarps * kLanes;
 
-template <class Element, int columns> struct DecodeProduct {
+template <class Element, class Machine, int columns> struct DecodeProduct {
   using Block = RowsBlock<16, false>;
   static constexpr int kTiles = columns / 8;
   static constexpr int kAhead = 4;
@@ -61,6 +61,15 @@ template <class Element, int columns> struct DecodeProduct {
     }
   }
 
+  // line: number of these 16 rows among those of the block of threads.
+  POPSPARSE_DEVICE void keep(uint32_t to, int line) {
+#pragma unroll
+    for (int e = 0; e < 4 * kTiles; ++e) {
+      const int row = line * 16 + Block::yRow(e / 2 % 2), column = e / 4 * 8 + static_cast<int>(threadIdx.x) % 4 * 2;
+      storeShared(to + static_cast<uint32_t>((row * columns + column + e % 2) * 4), sums[e / 4][e % 4]);
+    }
+  }
+
   POPSPARSE_DEVICE void store(const DecodeArguments &arguments, int firstRow, int range) {
     const Product &product = arguments.product;
 #pragma unroll
@@ -86,8 +95,8 @@ template <class Element, int columns> struct DecodeProduct {
 };
 
 // Grid: (any number, ranges). See DecodeArguments.
-template <class Element, int columns> POPSPARSE_DEVICE void decode(const DecodeArguments &arguments) {
-  using Decode = DecodeProduct<Element, columns>;
+template <class Element, class Machine, int columns> POPSPARSE_DEVICE void decode(const DecodeArguments &arguments) {
+  using Decode = DecodeProduct<Element, Machine, columns>;
   const uint32_t x = sharedAddress(sharedMemory());
   const int range = static_cast<int>(blockIdx.y), blockRows = static_cast<int>(arguments.blockRows);
   const int rangeRows = static_cast<int>(arguments.rangeRows);
@@ -96,11 +105,22 @@ template <class Element, int columns> POPSPARSE_DEVICE void decode(const DecodeA
   const uint32_t *begins = arguments.begins + static_cast<int64_t>(range) * (blockRows + 1);
   const int step = static_cast<int>(gridDim.x) * kConsumerWarps;
   const int warp = static_cast<int>(threadIdx.x) / kLanes;
+  int line = warp;
 #pragma unroll 1
   for (int row = static_cast<int>(blockIdx.x) * kConsumerWarps + warp; row < blockRows; row += step) {
     Decode product;
     product.stream(arguments, x, loadConstant(begins + row), loadConstant(begins + row + 1));
-    product.store(arguments, row * 16, range);
+    if (Machine::kClusters && arguments.lines != nullptr) {
+      product.keep(sumsOfRange<columns>(rangeRows), line);
+      line += kConsumerWarps;
+    } else {
+      product.store(arguments, row * 16, range);
+    }
+  }
+  if constexpr (Machine::kClusters) {
+    if (arguments.lines != nullptr) {
+      addCluster<Element, columns, 16, kDecodeThreads>(arguments);
+    }
   }
 }
 

@@ -11,7 +11,6 @@ namespace popsparse_py::cuda {
 constexpr int kDecodeVectorsWarps = 16; // each with kAhead steps of 256 bytes under way
 constexpr int kDecodeVectorsThreads = kDecodeVectorsWarps * kLanes;
 constexpr uint32_t kLastStep = 0x8000; // of its 8 rows
-constexpr int kMostClusterRanges = 8;
 
 // Words of a lane's share of `starts`: 2 bytes for each of the 8 / side groups of rows.
 template <int side> struct DecodeStarts {
@@ -158,8 +157,8 @@ template <class Element, class Machine, int columns, int side> struct DecodeVect
     const int lane = static_cast<int>(threadIdx.x) % kLanes;
     const int row0 = rowOf(rows, lane % 4 * 2), row1 = rowOf(rows, lane % 4 * 2 + 1);
     if (Machine::kClusters && arguments.lines != nullptr) {
-      keep(sumsOf(arguments), row0, 0);
-      keep(sumsOf(arguments), row1, 1);
+      keep(sumsOfRange<columns>(arguments.rangeRows), row0, 0);
+      keep(sumsOfRange<columns>(arguments.rangeRows), row1, 1);
       return;
     }
     if (arguments.partials != nullptr) {
@@ -179,12 +178,6 @@ template <class Element, class Machine, int columns, int side> struct DecodeVect
     }
   }
 
-  // Where the partial results of a block's rows lie in shared memory, a row of all columns after the other.
-  static POPSPARSE_DEVICE uint32_t sumsOf(const DecodeVectorsArguments &arguments) {
-    return sharedAddress(sharedMemory()) + static_cast<uint32_t>((arguments.rangeRows + kRangePadding) * columns *
-                                                                 static_cast<int64_t>(sizeof(uint16_t)));
-  }
-
   POPSPARSE_DEVICE void keep(uint32_t to, int row, int which) {
     const int first = static_cast<int>(threadIdx.x) % kLanes / 4;
 #pragma unroll
@@ -193,40 +186,6 @@ template <class Element, class Machine, int columns, int side> struct DecodeVect
         storeShared(to + static_cast<uint32_t>((row * columns + first + 8 * j) * 4), sums[j / 2][j % 2 * 2 + which]);
       }
     }
-  }
-
-  // Y from the partial results of the blocks of the cluster, in their order; each block adds those of some rows.
-  static POPSPARSE_DEVICE void addCluster(const DecodeVectorsArguments &arguments) {
-    const Product &product = arguments.product;
-    constexpr int kPairs = columns / 2;
-    const int blocks = clusterSize(), lines = static_cast<int>(arguments.linesOfBlock);
-    const int32_t *owned = arguments.lines + static_cast<int64_t>(blockIdx.x) * lines;
-    clusterSync();
-#pragma unroll 1
-    for (int i = clusterRank() * kDecodeVectorsThreads + static_cast<int>(threadIdx.x); i < lines * side * kPairs;
-         i += blocks * kDecodeVectorsThreads) {
-      const int local = i / kPairs, column = i % kPairs * 2, first = loadConstant(owned + local / side);
-      const int row = first + local % side;
-      if (first < 0 || row >= product.m || column >= product.n) {
-        continue;
-      }
-      const uint32_t from = sumsOf(arguments) + static_cast<uint32_t>((local * columns + column) * 4);
-      float parts[kMostClusterRanges][2];
-#pragma unroll
-      for (int e = 0; e < 2 * kMostClusterRanges; ++e) { // all under way before the first is added
-        parts[e / 2][e % 2] = e / 2 < blocks ? loadOfCluster(from + e % 2 * 4, e / 2) : 0.0f;
-      }
-      float both[2] = {parts[0][0], parts[0][1]};
-#pragma unroll
-      for (int e = 2; e < 2 * kMostClusterRanges; ++e) {
-        both[e % 2] += parts[e / 2][e % 2];
-      }
-      const float bias = biasOf(product, row);
-      storePair(
-          product, row, column,
-          Element::pack(activated(both[0] + bias, product.activation), activated(both[1] + bias, product.activation)));
-    }
-    clusterSync(); // before a block ends whose memory others read
   }
 
   // A row of partial results, of the two that a lane holds.
@@ -251,7 +210,7 @@ POPSPARSE_DEVICE void decodeVectors(const DecodeVectorsArguments &arguments) {
   product.stream(arguments, x, range);
   if constexpr (Machine::kClusters) {
     if (arguments.lines != nullptr) {
-      product.addCluster(arguments);
+      addCluster<Element, columns, side, kDecodeVectorsThreads>(arguments);
     }
   }
 }

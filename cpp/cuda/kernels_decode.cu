@@ -5,12 +5,12 @@
 
 namespace popsparse_py::cuda {
 
-POPSPARSE_KERNEL(decode8_bfloat16, kDecodeThreads, DecodeArguments, decode<Bfloat16, 8>)
-POPSPARSE_KERNEL(decode8_float16, kDecodeThreads, DecodeArguments, decode<Float16, 8>)
-POPSPARSE_KERNEL(decode16_bfloat16, kDecodeThreads, DecodeArguments, decode<Bfloat16, 16>)
-POPSPARSE_KERNEL(decode16_float16, kDecodeThreads, DecodeArguments, decode<Float16, 16>)
-POPSPARSE_KERNEL(decode32_bfloat16, kDecodeThreads, DecodeArguments, decode<Bfloat16, 32>)
-POPSPARSE_KERNEL(decode32_float16, kDecodeThreads, DecodeArguments, decode<Float16, 32>)
+POPSPARSE_KERNEL(decode8_bfloat16, kDecodeThreads, DecodeArguments, decode<Bfloat16, Here, 8>)
+POPSPARSE_KERNEL(decode8_float16, kDecodeThreads, DecodeArguments, decode<Float16, Here, 8>)
+POPSPARSE_KERNEL(decode16_bfloat16, kDecodeThreads, DecodeArguments, decode<Bfloat16, Here, 16>)
+POPSPARSE_KERNEL(decode16_float16, kDecodeThreads, DecodeArguments, decode<Float16, Here, 16>)
+POPSPARSE_KERNEL(decode32_bfloat16, kDecodeThreads, DecodeArguments, decode<Bfloat16, Here, 32>)
+POPSPARSE_KERNEL(decode32_float16, kDecodeThreads, DecodeArguments, decode<Float16, Here, 32>)
 POPSPARSE_KERNEL(reduce_bfloat16, kReduceThreads, ReduceArguments, reduce<Bfloat16>)
 POPSPARSE_KERNEL(reduce_float16, kReduceThreads, ReduceArguments, reduce<Float16>)
 

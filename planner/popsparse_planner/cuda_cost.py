@@ -205,15 +205,17 @@ def decode_count(
     """The kernel for few columns (cpp/cuda/decode.cuh) with so many blocks of threads for each range of k."""
     values = pattern.nnz_blocks * pattern.block_size**2
     held = 2.0 * blocks_of_threads * stream.ranges * stream.range_rows * columns
-    partials = 8.0 * stream.ranges * shape[0] * n if stream.ranges > 1 else 0.0
+    apart = stream.ranges > 1 and not stream.clustered
+    partials = 8.0 * stream.ranges * shape[0] * n if apart else 0.0
+    added = 8.0 * stream.ranges * shape[0] * columns if stream.clustered else 0.0
     streamed = 2.0 * values + values // 256 * 8
     return CudaCount(
         memory_bytes=operand_bytes(shape, n, values, "bfloat16") + values // 256 * 8,
         l2_bytes=held + streamed + partials,
-        shared_bytes=held + values / 16 * columns * 2.0,
+        shared_bytes=held + values / 16 * columns * 2.0 + added,
         mma_flops=2.0 * values * columns,
         fma_flops=0.0,
-        launches=2 if stream.ranges > 1 else 1,
+        launches=2 if apart else 1,
         blocks=blocks_of_threads * stream.ranges,
     )
 

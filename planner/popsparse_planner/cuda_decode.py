@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
+from .cuda_machine import CudaMachine
 from .cuda_streams import OFFSET_UNIT, pieces_of
 from .pattern import BlockPattern
 
@@ -17,6 +18,7 @@ DECODE_COLUMNS = (8, 16, 32)  # of X that kernels exist for
 DECODE_THREADS = 256
 REDUCE_THREADS = 256
 RANGE_PADDING = 8  # rows of zeros behind a range
+ROWS_AT_ONCE = 128  # of Y, by all warps of a block of threads
 
 
 def decode_columns(n: int) -> int:
@@ -57,6 +59,69 @@ def ranges_of(
 
 
 @dataclass(frozen=True)
+class DecodeCut:
+    """k in ranges of range_rows, Y's rows in so many parts: a block of threads for each range of each part.
+
+    clustered: whether the blocks of a part are a cluster, which adds what its ranges give; else a kernel of its own
+    does, where there are several.
+    """
+
+    ranges: int
+    range_rows: int
+    blocks: int
+    clustered: bool = False
+
+    @property
+    def adds_apart(self) -> bool:
+        """Whether partial results go through L2 to a second kernel."""
+        return self.ranges > 1 and not self.clustered
+
+
+def decode_cut(
+    sides: Tuple[int, int],  # rows of X, a multiple of 16, and of Y
+    n: int,
+    values: int,
+    machine: CudaMachine,
+    multiprocessors: int,
+    held: Tuple[int, int],
+) -> DecodeCut:
+    """The cut that moves the fewest bytes: every block copies its range of X, and each range has, for 8 rows of Y,
+    about half a step that is empty, and partial results; idle multiprocessors make all of it slower.
+
+    held: columns of X that are held, and by how many rows the parts of Y may differ.
+    """
+    (k, m), (columns, uneven) = sides, held
+    most = -(-m // ROWS_AT_ONCE)  # parts that have work for every warp
+    found = []
+    for ranges in (1, 2, 4, 8) if machine.most_cluster > 1 else (1,):
+        range_rows = -(-k // (ranges * SIDE)) * SIDE
+        num_bytes = range_bytes(range_rows, columns)
+        at_once = max(1, (multiprocessors if ranges == 1 else _for_clusters(multiprocessors)) // ranges)
+        fits = (machine.shared_bytes - num_bytes) // (4 * columns) // uneven * uneven - uneven
+        cannot = ranges > multiprocessors or fits < 1 or -(-k // range_rows) < ranges
+        if num_bytes > machine.shared_bytes or (ranges > 1 and cannot):
+            continue
+        parts = max(1, min(most, at_once))
+        if ranges > 1 and m > parts * fits:  # partial results of more rows than fit: several rounds
+            parts = -(-m // (fits * at_once)) * at_once
+        rounds = -(-parts // at_once)
+        idle = multiprocessors / (ranges * min(parts, at_once))
+        moved = rounds * multiprocessors * num_bytes + idle * (
+            2 * values + ranges * m * (16 + (4 * n if ranges > 1 else 0))
+        )
+        found.append((moved, DecodeCut(ranges, range_rows, parts, ranges > 1)))
+    if found:
+        return min(found, key=lambda choice: choice[0])[1]
+    ranges, range_rows = ranges_of(sides, n, columns, machine.shared_bytes, multiprocessors)
+    return DecodeCut(ranges, range_rows, max(1, min(most, multiprocessors // ranges)))
+
+
+def _for_clusters(multiprocessors: int) -> int:
+    """Multiprocessors that clusters of up to 8 can fill: each lies within a group of 16 or of 18 multiprocessors."""
+    return multiprocessors // 16 * 16 or multiprocessors
+
+
+@dataclass(frozen=True)
 class DecodeStream:
     """Work lists (DecodeArguments in cpp/cuda/arguments.cuh).
 
@@ -69,6 +134,20 @@ class DecodeStream:
     block_rows: int
     ranges: int
     range_rows: int
+    clustered: bool = False
+
+    def lines(self, blocks: int) -> Array:
+        """int32 (blocks, lines): first rows of Y that each of so many blocks of threads has, -1: none."""
+        warps = DECODE_THREADS // 32
+        passes = -(-self.block_rows // (blocks * warps))
+        number = np.arange(passes)[:, None] * (blocks * warps) + np.arange(warps)
+        row = (np.arange(blocks)[:, None] * warps + number.ravel()).astype(np.int32)
+        return np.where(row < self.block_rows, row * SIDE, -1).astype(np.int32)
+
+    def shared_bytes(self, columns: int, blocks: int) -> int:
+        """Of a block of threads: a range of X, and partial results that its cluster adds."""
+        sums = self.lines(blocks).shape[1] * SIDE * columns * 4 if self.clustered else 0
+        return range_bytes(self.range_rows, columns) + int(sums)
 
     @property
     def arrays(self) -> Tuple[Array, ...]:
@@ -76,11 +155,23 @@ class DecodeStream:
         return (self.stream, self.begins)
 
 
-def decode_stream(pattern: BlockPattern, n: int, shared_bytes: int, multiprocessors: int) -> DecodeStream:
-    """Lists for blocks of a multiple of 16 times n columns, k cut as ranges_of has it."""
+def decode_blocks_cut(pattern: BlockPattern, n: int, machine: CudaMachine, multiprocessors: int) -> DecodeCut:
+    """The cut of W in blocks of a multiple of 16 times n columns."""
+    b, (rows, columns) = pattern.block_size, pattern.block_grid
+    held = (decode_columns(n), ROWS_AT_ONCE)
+    return decode_cut((columns * b, rows * b), n, pattern.nnz_blocks * b**2, machine, multiprocessors, held)
+
+
+def decode_stream(
+    pattern: BlockPattern, n: int, shared_bytes: int, multiprocessors: int, cut: Optional[DecodeCut] = None
+) -> DecodeStream:
+    """Lists for blocks of a multiple of 16 times n columns, k cut as ranges_of has it, or like that."""
     pieces = pieces_of(pattern, SIDE)
     sides = pieces.grid[1] * SIDE, pieces.grid[0] * SIDE
-    ranges, range_rows = ranges_of(sides, n, decode_columns(n), shared_bytes, multiprocessors)
+    if cut is None:
+        ranges, range_rows = ranges_of(sides, n, decode_columns(n), shared_bytes, multiprocessors)
+    else:
+        ranges, range_rows = cut.ranges, cut.range_rows
     k_row = pieces.inner * SIDE
     which = k_row // range_rows
     order = np.lexsort((k_row, pieces.out, which))
@@ -88,4 +179,5 @@ def decode_stream(pattern: BlockPattern, n: int, shared_bytes: int, multiprocess
     counts = np.zeros((ranges, pieces.grid[0] + 1), dtype=np.int64)
     np.add.at(counts, (which, pieces.out), 1)
     begins = (np.cumsum(counts.ravel()) - counts.ravel()).reshape(counts.shape).astype(np.uint32)
-    return DecodeStream(stream, begins, pieces.pitch, pieces.grid[0], ranges, range_rows)
+    clustered = cut is not None and cut.clustered
+    return DecodeStream(stream, begins, pieces.pitch, pieces.grid[0], ranges, range_rows, clustered)

@@ -11,7 +11,7 @@ from typing import Optional, Tuple
 
 import numpy as np
 
-from .cuda_decode import range_bytes, ranges_of
+from .cuda_decode import DecodeCut, decode_cut, range_bytes
 from .cuda_machine import LANES, VECTOR_DEPTH, VECTOR_ROWS, CudaMachine
 from .cuda_streams import Pieces, inside, pieces_of
 from .cuda_tiles import begins_of
@@ -34,64 +34,6 @@ def decode_vectors_columns(n: int) -> int:
 def decode_vectors_side(block_size: int) -> int:
     """Side of the pieces that the kernel cuts blocks of this size into."""
     return next(side for side in (8, 4, 1) if block_size % side == 0)
-
-
-@dataclass(frozen=True)
-class DecodeCut:
-    """k in ranges of range_rows, Y's rows in so many parts: a block of threads for each range of each part.
-
-    clustered: whether the blocks of a part are a cluster, which adds what its ranges give; else a kernel of its own
-    does, where there are several.
-    """
-
-    ranges: int
-    range_rows: int
-    blocks: int
-    clustered: bool = False
-
-    @property
-    def adds_apart(self) -> bool:
-        """Whether partial results go through L2 to a second kernel."""
-        return self.ranges > 1 and not self.clustered
-
-
-def decode_cut(
-    sides: Tuple[int, int],  # rows of X, a multiple of 16, and of Y
-    n: int,
-    values: int,
-    machine: CudaMachine,
-    multiprocessors: int,
-) -> DecodeCut:
-    """The cut that moves the fewest bytes: every block copies its range of X, and each range has, for 8 rows of Y,
-    about half a step that is empty, and partial results; idle multiprocessors make all of it slower.
-    """
-    (k, m), columns = sides, decode_vectors_columns(n)
-    most = -(-m // (VECTOR_ROWS * WARPS))  # parts that have work for every warp
-    found = []
-    for ranges in (1, 2, 4, 8) if machine.most_cluster > 1 else (1,):
-        range_rows = -(-k // (ranges * VECTOR_DEPTH)) * VECTOR_DEPTH
-        held = range_bytes(range_rows, columns)
-        at_once = max(1, (multiprocessors if ranges == 1 else _for_clusters(multiprocessors)) // ranges)
-        fits = (machine.shared_bytes - held) // (4 * columns) // VECTOR_ROWS * VECTOR_ROWS - VECTOR_ROWS
-        cannot = ranges > multiprocessors or fits < 1 or -(-k // range_rows) < ranges
-        if held > machine.shared_bytes or (ranges > 1 and cannot):
-            continue
-        parts = max(1, min(most, at_once))
-        if ranges > 1 and m > parts * fits:  # partial results of more rows than fit: several rounds
-            parts = -(-m // (fits * at_once)) * at_once
-        rounds = -(-parts // at_once)
-        idle = multiprocessors / (ranges * min(parts, at_once))
-        moved = rounds * multiprocessors * held + idle * (2 * values + ranges * m * (16 + (4 * n if ranges > 1 else 0)))
-        found.append((moved, DecodeCut(ranges, range_rows, parts, ranges > 1)))
-    if found:
-        return min(found, key=lambda choice: choice[0])[1]
-    ranges, range_rows = ranges_of(sides, n, columns, machine.shared_bytes, multiprocessors)
-    return DecodeCut(ranges, range_rows, max(1, min(most, multiprocessors // ranges)))
-
-
-def _for_clusters(multiprocessors: int) -> int:
-    """Multiprocessors that clusters of up to 8 can fill: each lies within a group of 16 or of 18 multiprocessors."""
-    return multiprocessors // 16 * 16 or multiprocessors
 
 
 @dataclass(frozen=True)
@@ -164,7 +106,8 @@ def decode_steps(
     pieces = inside(pieces_of(pattern, side, transposed=transposed))
     rows, per_cell = pieces.grid[0], VECTOR_ROWS // side
     sides = -(-pieces.grid[1] * side // VECTOR_DEPTH) * VECTOR_DEPTH, rows * side
-    cut = decode_cut(sides, n, len(pieces.offsets) * side * side, machine, multiprocessors)
+    held = (decode_vectors_columns(n), VECTOR_ROWS)
+    cut = decode_cut(sides, n, len(pieces.offsets) * side * side, machine, multiprocessors, held)
     part, local = _dealt(np.bincount(pieces.out, minlength=rows), cut.blocks)
     lines = -(-(int(local.max(initial=0)) + 1) // per_cell) * per_cell
     which = pieces.inner * side // cut.range_rows

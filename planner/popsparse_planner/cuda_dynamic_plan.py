@@ -140,7 +140,7 @@ def _choices(
         return []
     if plan.kernel == "decode":
         sizes = decode_sizes(frame, plan.n, plan.machine.shared_bytes, multiprocessors)
-        return [(None, plan.count if plan.tile is None else _decode_count(plan, full, multiprocessors), sizes)]
+        return [(None, _decode_count(plan, full, multiprocessors), sizes)]
     if plan.kernel == "elements":
         return [(None, plan.count, element_sizes(frame, plan.dtype))]
     tiles_there = tiles(plan.kernel, frame.block_size, plan.shape[0], plan.machine)

@@ -19,7 +19,7 @@ from .cuda_cost import (
     vector_count,
     with_turning,
 )
-from .cuda_decode import DECODE_COLUMNS, decode_columns, decode_stream
+from .cuda_decode import DECODE_COLUMNS, decode_blocks_cut, decode_columns, decode_stream
 from .cuda_decode_vectors import decode_steps
 from .cuda_machine import BLOCK_SIDE, VECTOR_ROWS, CudaMachine, cuda_machine
 from .cuda_profile import GPU_DTYPES, GpuProfile, load_gpu_profile
@@ -321,9 +321,9 @@ class _Product:
             made = decode_steps(pattern, n, self.machine, multiprocessors, transposed=self.transposed)
             return decode_vectors_count(made, shape, n)
         columns = decode_columns(n)
-        stream = decode_stream(pattern, n, shared_bytes, multiprocessors)
-        blocks = decode_blocks(stream.ranges, stream.block_rows, multiprocessors)
-        return decode_count(pattern, stream, shape, n, columns, blocks)
+        cut = decode_blocks_cut(pattern, n, self.machine, multiprocessors)
+        stream = decode_stream(pattern, n, shared_bytes, multiprocessors, cut)
+        return decode_count(pattern, stream, shape, n, columns, cut.blocks)
 
     def _vectors(self, choices: List[Tile]) -> List[Tuple[Optional[Tile], CudaCount]]:
         """The tile is chosen by the steps where all slabs are needed; where fewer are, it takes no more than those."""

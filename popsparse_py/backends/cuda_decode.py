@@ -9,9 +9,9 @@ import numpy as np
 from popsparse_planner.cuda_decode import (
     DECODE_THREADS,
     REDUCE_THREADS,
+    decode_blocks_cut,
     decode_columns,
     decode_stream,
-    range_bytes,
 )
 from popsparse_planner.cuda_decode_vectors import (
     THREADS,
@@ -19,7 +19,7 @@ from popsparse_planner.cuda_decode_vectors import (
     decode_vector_stream,
     decode_vectors_columns,
 )
-from popsparse_planner.cuda_plan import CudaPlan, decode_blocks
+from popsparse_planner.cuda_plan import CudaPlan
 from popsparse_planner.errors import PlanError
 from popsparse_planner.pattern import BlockPattern
 
@@ -47,11 +47,14 @@ def start_decode(product: Loaded, pattern: BlockPattern) -> Enqueue:
     """Blocks of a multiple of 16, values as they lie (cpp/cuda/decode.cuh)."""
     device, plan = product.device, product.plan
     multiprocessors, columns = device.facts["multiprocessors"], decode_columns(plan.n)
-    lists = decode_stream(pattern, plan.n, device.machine.shared_bytes, multiprocessors)
-    blocks = decode_blocks(lists.ranges, lists.block_rows, multiprocessors)
-    grid = (blocks, lists.ranges, DECODE_THREADS, range_bytes(lists.range_rows, columns))
+    cut = decode_blocks_cut(pattern, plan.n, device.machine, multiprocessors)
+    lists = decode_stream(pattern, plan.n, device.machine.shared_bytes, multiprocessors, cut)
+    grid = (cut.blocks, cut.ranges, DECODE_THREADS, lists.shared_bytes(columns, cut.blocks))
+    lines = lists.lines(cut.blocks)
     after = [lists.pitch, lists.block_rows, lists.ranges, lists.range_rows]
-    return start_ranges(product, (f"decode{columns}", columns), grid, product.put(lists.arrays), after)
+    after += [*(product.put((lines,)) if cut.clustered else [0]), lines.shape[1]]
+    cluster = cut.ranges if cut.clustered else 1
+    return start_ranges(product, (f"decode{columns}", columns), grid, product.put(lists.arrays), after, cluster)
 
 
 def start_decode_vectors(product: Loaded, pattern: BlockPattern) -> Enqueue:

@@ -49,14 +49,14 @@ FAULTS = {
     "takes other rows of X for the same": ("rows.cuh", "row == held", "row / 32 == held / 32", "wide"),
     "multiplies by one panel twice": ("rows.cuh", "j / 8 * Shape", "j / 16 * Shape", "wide"),
     "adds before all ranges are there": (
-        "decode_vectors.cuh",
-        "    clusterSync();\n#pragma unroll 1",
+        "decode_range.cuh",
+        "  clusterSync();\n#pragma unroll 1",
         "#pragma unroll 1",
         "decode_vectors",
     ),
     "ends while others read its sums": (
-        "decode_vectors.cuh",
-        "    clusterSync(); // before a block ends whose memory others read\n",
+        "decode_range.cuh",
+        "  clusterSync(); // before a block ends whose memory others read\n",
         "",
         "decode_vectors",
     ),

@@ -9,6 +9,7 @@ from cuda.emulated import MACHINES, Emulated
 from cuda.operands import assert_product, case, exact
 
 from popsparse_planner import BlockPattern
+from popsparse_planner.cuda_decode import decode_blocks_cut
 from popsparse_planner.cuda_decode_vectors import decode_steps
 from popsparse_planner.cuda_plan import kernel_takes_rows, kernels_for, plan_cuda
 from popsparse_planner.cuda_tiles import tiles
@@ -141,21 +142,27 @@ def test_decode_cuts_k_where_x_is_too_large(emulated: Emulated) -> None:
     assert emulated.launches == 5  # values packed, ranges and their sum; of W's transpose values packed and one range
 
 
-@pytest.mark.parametrize(("k", "ranges", "b", "n"), [(96, 2, 8, 5), (300, 4, 1, 20), (700, 8, 4, 16)])
+@pytest.mark.parametrize(
+    ("k", "ranges", "b", "n"), [(96, 2, 8, 5), (300, 4, 1, 20), (700, 8, 4, 16), (700, 8, 16, 5), (300, 4, 48, 30)]
+)
 def test_clusters_add_what_their_ranges_give(emulated: Emulated, k: int, ranges: int, b: int, n: int) -> None:
     made = case((90, k), n, b, "bfloat16", seed=ranges)
     backend = emulated.backend("Hopper", ranges)
     device = backend.device
     device.facts["multiprocessors"] = 16  # the emulator's 4 are too few for clusters of 8
-    cut = decode_steps(made.a.pattern, n, device.machine, device.facts["multiprocessors"]).cut
+    if b % 16:
+        cut = decode_steps(made.a.pattern, n, device.machine, 16).cut
+    else:
+        cut = decode_blocks_cut(made.a.pattern, n, device.machine, 16)
     assert (cut.ranges, cut.clustered) == (ranges, True)
-    plan = plan_cuda(made.a.pattern, n, machine=device.machine, kernel="decode_vectors")
+    kernel = "decode_vectors" if b % 16 else "decode"
+    plan = plan_cuda(made.a.pattern, n, machine=device.machine, kernel=kernel)
     ready = backend.compile(plan)
     ready.load(made.a)
     found = exact(ready.multiply(made.x, made.bias))
     assert_product(ready.multiply(made.x), made.dense, made.x, "bfloat16")
     assert np.allclose(found, made.dense @ exact(made.x) + made.bias[:, None], rtol=2.0**-7, atol=1e-2)
-    assert emulated.launches == 3  # values packed, then one kernel for each product
+    assert emulated.launches == (3 if b % 16 else 2)  # values packed, then one kernel for each product
     assert emulated.error == ""
 
 

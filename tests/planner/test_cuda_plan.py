@@ -112,6 +112,17 @@ def test_counts_of_few_columns_are_those_of_the_lists(b: int, n: int, transposed
     assert plan.count.blocks == cut.blocks * cut.ranges <= (128 if cut.clustered else 132)
 
 
+def test_counts_of_few_columns_of_blocks_of_16() -> None:
+    """16384 rows of X in 8 ranges, each held by 16 blocks of threads, 128 rows of Y at once by each."""
+    pattern = BlockPattern.random((4096, 16384), density=1 / 16, block_size=16)
+    plan = plan_cuda(pattern, 8)
+    values = pattern.nnz
+    assert (plan.kernel, plan.count.blocks, plan.count.launches) == ("decode", 128, 1)
+    assert plan.count.l2_bytes == 16 * 16384 * 8 * 2 + 2 * values + 8 * pattern.nnz_blocks
+    added = 8 * 8 * 4096 * 8
+    assert plan.count.shared_bytes == 16 * 16384 * 8 * 2 + values / 16 * 8 * 2 + added
+
+
 def test_partial_results_go_to_a_second_kernel_where_no_cluster_adds_them() -> None:
     pattern = BlockPattern.random((1024, 20480), density=0.02, block_size=8)
     plan = plan_cuda(pattern, 20, kernel="decode_vectors", machine=AMPERE)
