@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from popsparse_planner import PatternError, TargetUnavailableError  # noqa: E402
 from popsparse_py.torch_ops import dynamic_cuda, kernels_cuda  # noqa: E402
 
+HOPPER = pytest.mark.parametrize("on_device", ["Hopper"], indirect=True)
 KINDS = [
     (16, "bfloat16", 3),  # the kernel for few columns
     (16, "bfloat16", 71),
@@ -97,6 +98,7 @@ def test_products_follow_the_pattern(on_device: Any, watched: Any, b: int, dtype
     check_products(made, dtype, watched)
 
 
+@HOPPER
 def test_a_bias_is_added(on_device: Any, watched: Any) -> None:
     made, bias = dynamic_operands(16, "float16", 9, spare=1), torch.randn(192).half()
     with watched():
@@ -114,6 +116,7 @@ def spoilt(made: DynamicOperands, fault: str) -> None:
         made.row[1], made.col[1] = made.row[0], made.col[0]
 
 
+@HOPPER
 @pytest.mark.parametrize("fault", ["overflow", "outside", "twice"])
 @pytest.mark.parametrize("way", ["kernels", "dense", "float64"])
 def test_a_fault_shows_in_every_number(
@@ -135,6 +138,7 @@ def test_a_fault_shows_in_every_number(
     np.testing.assert_allclose(exact(y), exact(made.x) @ made.dense().T, rtol=1e-2, atol=1e-1)
 
 
+@HOPPER
 def test_no_slots_at_all(on_device: Any, watched: Any) -> None:
     none, bias = torch.zeros(0, dtype=torch.int32), torch.randn(192).half()
     x = torch.randn(3, 288).half()
@@ -151,6 +155,7 @@ def launches_of(emulated: Emulated, call: Any) -> int:
     return emulated.launches - before
 
 
+@HOPPER
 def test_a_pattern_is_encoded_when_it_changed(
     on_device: Any, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +175,7 @@ def test_a_pattern_is_encoded_when_it_changed(
     assert [launches_of(emulated, call) for _ in range(2)] == [2, 2]  # replays may have changed it unseen
 
 
+@HOPPER
 def test_what_is_kept_goes_with_the_tensors(on_device: Any) -> None:
     made = dynamic_operands(16, "float16", 9, spare=4)
     kernels_cuda.linear(made.x, made.values, None, *made.places, 192)
@@ -179,6 +185,7 @@ def test_what_is_kept_goes_with_the_tensors(on_device: Any) -> None:
     assert key not in dynamic_cuda._kept
 
 
+@HOPPER
 def test_indices_that_do_not_fit_are_named(on_device: Any) -> None:
     made = dynamic_operands(16, "float16", 9, spare=4)
     with pytest.raises(PatternError, match=r"row and col of one length and nnz, one number, got \(16,\)"):
@@ -187,6 +194,7 @@ def test_indices_that_do_not_fit_are_named(on_device: Any) -> None:
         kernels_cuda.linear(made.x, made.values, None, made.row, made.col, made.nnz.to("meta"), 192)
 
 
+@HOPPER
 def test_dense_is_used_and_said_where_it_is_faster(
     on_device: Any, watched: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
