@@ -130,7 +130,7 @@ class CudaKernel:
             product = kept or CudaProduct(self.device, self.plan, w.pattern)
             if cuda_tensors.is_on_device(w.values):
                 self._check_place(w.values, "W's values")
-                values: Any = w.values.detach().contiguous()
+                values: Any = cuda_tensors.plain(w.values)
                 product.set_values(values.data_ptr(), cuda_tensors.current_stream(values))
             else:
                 values = self.device.put(host_view(w.values, "W"))

@@ -37,6 +37,12 @@ def aligned(matrix: Any) -> Tuple[Any, int]:
     return wide, pitch
 
 
+def plain(values: Any) -> Any:
+    """The values, or a copy of them, contiguous from a multiple of 16 bytes on: views of a flat tensor may not be."""
+    found = values.detach().contiguous()
+    return found if found.data_ptr() % 16 == 0 else found.clone()
+
+
 def multiply(product: CudaProduct, x: Any, bias: Any = None, activation: str = "none") -> Any:
     """y (m, n) = activation(W x + bias) of x (k, n), any strides; bias (m) is used as float32.
 

@@ -22,7 +22,7 @@ from ..backends.cuda_device import CudaDevice
 from ..backends.cuda_dynamic import CudaDynamicProduct
 from ..backends.cuda_dynamic_sampled import CudaDynamicSampler
 from ..backends.cuda_encode import Allocate
-from ..backends.cuda_tensors import current_stream, multiply
+from ..backends.cuda_tensors import current_stream, multiply, plain
 from ..backends.cuda_tensors import sampled as sample
 from . import composite, dynamic_slots
 from .kept import stamp_of
@@ -118,7 +118,7 @@ class DynamicProducts:
         stream = current_stream(x)
         with self._lock:  # which values a product reads is part of its state
             lists = self._encoded(key, x, stream, at, lambda allocate: CudaDynamicProduct(device, plan, allocate))
-            blocks = values.detach().contiguous()
+            blocks = plain(values)
             lists.made.set_values(blocks.data_ptr(), stream)
             return multiply(lists.made, x, bias)
 

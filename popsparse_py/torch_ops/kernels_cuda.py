@@ -17,7 +17,7 @@ from popsparse_planner.pattern import BlockPattern
 from ..backends.cuda_dense import DenseIsFasterWarning, dense_of, warn_of_dense
 from ..backends.cuda_device import CudaDevice
 from ..backends.cuda_product import CudaProduct, CudaSampler
-from ..backends.cuda_tensors import current_stream, device_of, multiply
+from ..backends.cuda_tensors import current_stream, device_of, multiply, plain
 from ..backends.cuda_tensors import sampled as sample
 from . import composite, dynamic_cuda
 from .kept import kept_pattern
@@ -82,6 +82,7 @@ class CudaProducts:
         self._lists: Dict[Tuple[bool, str, str, Optional[Tile], int], CudaProduct] = {}
         self._samplers: Dict[str, CudaSampler] = {}
         self._loaded: Dict[int, Any] = {}
+        self._copies: Dict[int, Optional[Tensor]] = {}  # of values that could not be read where they lie
         self._dense: Tuple[Any, Any] = (None, None)
         self._lock = threading.Lock()
 
@@ -108,7 +109,6 @@ class CudaProducts:
 
     def multiply(self, plan: CudaPlan, x: Tensor, values: Tensor, bias: Optional[Tensor]) -> Tensor:
         """y (m, n) = W x + bias of x (k, n)."""
-        blocks = values[: self.pattern.nnz_blocks].contiguous()
         few = plan.n if plan.kernel.startswith("decode") else 0
         key = (plan.transposed, plan.arithmetic, plan.kernel, plan.tile, few)
         with self._lock:  # which values a product reads is part of its state
@@ -117,8 +117,11 @@ class CudaProducts:
                 product = self._lists[key] = CudaProduct(self.device, plan, self.pattern)
             self._forget_trained(values)
             if not _is_of(self._loaded.get(id(product)), values):
+                used = values[: self.pattern.nnz_blocks]
+                blocks = plain(used)
                 product.set_values(blocks.data_ptr(), current_stream(x))
                 self._loaded[id(product)] = _stamp(values)
+                self._copies[id(product)] = None if blocks.data_ptr() == used.data_ptr() else blocks
             return multiply(product, x, bias)
 
     def _forget_trained(self, values: Tensor) -> None:

@@ -119,3 +119,18 @@ def test_tensors_on_the_device_are_used_as_they_lie(on_device: Any, monkeypatch:
         assert_product(kernel.multiply(made.x, bias), made.dense, made.x, "bfloat16", made.bias[:, None])
         assert_product(kernel.multiply_rows(made.x.T).T, made.dense, made.x, "bfloat16")
         assert kernel.multiply(made.x, out_dtype="float32").dtype == torch.float32
+
+
+@pytest.mark.parametrize("b", [8, 16])
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_values_may_lie_anywhere(on_device: Any, b: int, dynamic: bool) -> None:
+    values, (row, col, _), dense, x, dy = operands(b, "float16", 40)
+    places = (row, col, torch.tensor(len(col), dtype=torch.int32) if dynamic else None)
+    flat = torch.full((values.numel() + 1,), float("nan")).half()
+    odd = flat[1:].view_as(values)  # two bytes beyond what the kernels can load at once
+    odd.copy_(values)
+    strided = torch.stack([values, torch.full_like(values, float("nan"))], dim=-1)[..., 0]
+    for view in (odd, strided):
+        for _ in range(2):  # what the second call reads is what the first one kept
+            assert_product(kernels_cuda.linear(x, view, None, *places, 192).T, dense, x.T, "float16")
+            assert_product(kernels_cuda.linear_transposed(dy, view, *places, 288).T, dense.T, dy.T, "float16")
