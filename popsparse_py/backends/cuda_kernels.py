@@ -16,7 +16,8 @@ from popsparse_planner.errors import TargetUnavailableError
 
 _SOURCES = {
     "blocks": "kernels_blocks.cu",
-    "rows": "kernels_rows.cu",
+    "rows16": "kernels_rows16.cu",
+    "rows32": "kernels_rows32.cu",
     "vectors": "kernels_vectors.cu",
     "elements": "kernels_elements.cu",
     "decode": "kernels_decode.cu",
@@ -24,7 +25,6 @@ _SOURCES = {
     "encode": "kernels_encode.cu",
 }
 _LIBRARIES = ("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so")
-_DEVICE_HEADER = "popsparse_device.cuh"
 
 
 def installed_folder() -> Path:
@@ -143,7 +143,7 @@ class Nvrtc:
     @staticmethod
     def _headers(source: Path) -> Dict[str, str]:
         folder = source.parent
-        paths = [source, *sorted(folder.glob("*.cuh")), folder / "gpu" / _DEVICE_HEADER]
+        paths = [source, *sorted(folder.glob("*.cuh")), *sorted((folder / "gpu").glob("*.cuh"))]
         return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
     def _bytes(self, program: ctypes.c_void_p, what: str) -> bytes:

@@ -84,7 +84,7 @@ def test_without_compiled_kernels_the_way_to_get_them_is_named(monkeypatch: pyte
     with pytest.raises(
         TargetUnavailableError, match="NVRTC, which would compile them here, was not found: pip install"
     ):
-        module_for("kernels_rows.cu", {"major": 9, "minor": 0, "shared_bytes": 232448})
+        module_for("kernels_rows16.cu", {"major": 9, "minor": 0, "shared_bytes": 232448})
 
 
 def test_new_values_and_new_patterns(emulated: Emulated) -> None:

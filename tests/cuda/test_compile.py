@@ -12,7 +12,8 @@ from typing import Dict, List, NamedTuple, Optional
 
 import pytest
 
-from popsparse_py.backends.cuda_kernels import installed_folder, source_of
+from popsparse_planner.errors import TargetUnavailableError
+from popsparse_py.backends.cuda_kernels import Nvrtc, find_nvrtc, installed_folder, module_for, source_of
 
 ARCHITECTURES = {"80": "Ampere", "90a": "Hopper", "100": "Blackwell", "120": "Blackwell"}
 # Registers of a thread, at most: 65,536 of a multiprocessor over the threads of its block, in units of 8.
@@ -155,3 +156,30 @@ def test_machine_code_has_the_instructions_meant(arch: str, name: str, fatbins: 
     counts = {word: sum(n for full, n in found.items() if f"{full}.".startswith(f"{word}.")) for word in wanted}
     assert all(counts[word] >= least for word, least in wanted.items()), counts
     assert [full for full in found if full.startswith("LDL")] == [], "registers are kept in memory"
+
+
+def test_what_is_not_shipped_is_compiled_here_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = find_nvrtc()
+    if library is None:
+        pytest.skip("NVRTC is not installed: pip install nvidia-cuda-nvrtc")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    facts = {"major": 9, "minor": 0, "shared_bytes": 232448}
+    cubin = module_for("kernels_encode.cu", facts)
+    path = tmp_path / "encode.cubin"
+    path.write_bytes(cubin)
+    assert {"encode_stream_Hopper", "encode_vectors_Hopper"} <= set(usage_of(path, "90a"))
+    (kept,) = (tmp_path / "popsparse_py").iterdir()
+    monkeypatch.setattr(Nvrtc, "compile", lambda *_: pytest.fail("compiled again"))
+    assert module_for("kernels_encode.cu", facts) == cubin == kept.read_bytes()
+    with pytest.raises(pytest.fail.Exception, match="compiled again"):
+        module_for("kernels_encode.cu", {**facts, "minor": 3})
+
+
+def test_what_nvrtc_refuses_is_said_in_its_words() -> None:
+    library = find_nvrtc()
+    if library is None:
+        pytest.skip("NVRTC is not installed: pip install nvidia-cuda-nvrtc")
+    with pytest.raises(
+        TargetUnavailableError, match=r"NVRTC [\d.]+ refused the kernels \(6\): one.cu\(1\): error: this"
+    ):
+        Nvrtc(library).compile("one.cu", {"one.cu": "no;"}, ["--gpu-architecture=sm_90a"])
