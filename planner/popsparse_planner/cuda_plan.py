@@ -29,6 +29,7 @@ from .cuda_vectors import gathered, vector_layout, vector_uses
 from .errors import DTypeError, PlanError, ShapeError
 from .json_data import dump, parse
 from .pattern import BlockPattern
+from .plan import make_report
 
 KERNELS = ("blocks", "rows", "vectors", "elements", "decode", "decode_vectors")
 _SCHEMA = "popsparse.cuda-plan/3"
@@ -151,6 +152,10 @@ class CudaPlan:
             f"  X (n, k) and Y (n, m) are transposed: {_mega(self.count.turned_bytes)} MB more through HBM, "
             f"{_us(self.cost.turning_seconds)} us, and two launches"
         ]
+
+    def report(self) -> Any:
+        """A report.Report: verdict, bounds, kernel and crossover for a terminal, a page or JSON."""
+        return make_report(self)
 
     def to_json(self) -> str:
         """Text that from_json reads; equal plans give equal bytes."""

@@ -33,7 +33,7 @@ PATTERN_KIND = typer.Option(
     help="uniform, row_balanced, banded, row_skew, col_skew, hot_corner or power_law.",
 )
 SEED = typer.Option(0, "--seed", min=0, help="Of everything random.")
-CHIP = typer.Option("bow", "--target", help="Chip to plan for: bow, mk2 or a TOML file.")
+CHIP = typer.Option("bow", "--target", help="Chip to plan for: bow, mk2 or a TOML file; or cuda, a GPU.")
 TARGET = typer.Option(
     "ipu_model", "--target", help="Where to execute: ipu_model, the embedded model of a Bow IPU; cpu, this computer."
 )

@@ -8,6 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 from rich.text import Text
 
 from popsparse_planner import BlockPattern, DensePlan, StaticPlan, Target, plan_static
+from popsparse_planner.cuda_plan import CudaPlan
 
 from ..plans import Plan, cheaper, checked_mode, chip, cuda_plan, plan
 from .output import Output
@@ -34,11 +35,18 @@ def execute(request: PlanRequest) -> int:
 def _show_cuda(request: PlanRequest, output: Output) -> int:
     """A plan for a GPU has bytes and seconds, no tiles; 0, or 1 if its operands do not fit."""
     with output.progress("planning"):
-        made = cuda_plan(_pattern(request), request.n, request.dtype)
+        made = asked_cuda_plan(request)
     fields = {"schema": "popsparse.cli.plan/1", "asked": "cuda", **json.loads(made.to_json())}
     dense = "dense is faster" if made.dense_is_faster else f"{made.speedup_vs_dense:.2f}x the dense product"
     output.show(f"{made.cost.total_seconds * 1e6:,.1f} us predicted, {dense}", fields, Text(made.explain()))
     return 0 if made.fits else 1
+
+
+def asked_cuda_plan(request: PlanRequest) -> CudaPlan:
+    """The plan for the GPU that is here, or for an H200."""
+    if request.mode not in ("auto", "static"):
+        raise UsageError(f"--mode {request.mode} is of a chip's plan: with --target cuda a plan is static")
+    return cuda_plan(_pattern(request), request.n, request.dtype)
 
 
 def asked_plans(request: PlanRequest) -> Tuple[Optional[StaticPlan], Plan]:

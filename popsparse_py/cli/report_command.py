@@ -8,26 +8,29 @@ from typing import Any, Dict, Tuple, Union
 import numpy as np
 
 from popsparse_planner import BlockPattern, DensePlan, DynamicPlan, PlanError, StaticPlan
+from popsparse_planner.cuda_plan import CudaPlan
 
 from ..formats import BlockSparseMatrix
 from ..ops import run
 from ..plans import Plan, checked_mode
 from .accuracy import measure_accuracy
 from .output import Output
-from .plan_command import asked_plans
-from .requests import ReportRequest
+from .plan_command import asked_cuda_plan, asked_plans
+from .requests import ReportRequest, UsageError
 
 
 def execute(request: ReportRequest) -> int:
     """Plans, reports and writes; 0, or 1 if the plan does not fit or a run's error exceeds its bound."""
     output = Output(as_json=request.as_json, quiet=request.quiet)
     checked_mode(request.mode)
+    if request.target == "cuda" and (request.run or request.trace):
+        raise UsageError("--run and --trace are of a chip's plan: a plan for a GPU has bounds, and no timeline")
     with output.progress("planning"):
-        _, chosen = asked_plans(request)
+        chosen = asked_cuda_plan(request) if request.target == "cuda" else asked_plans(request)[1]
     with output.progress("planning what it is compared with"):
         report = chosen.report()
     ok = chosen.fits
-    if request.run and ok:
+    if request.run and ok and not isinstance(chosen, CudaPlan):
         with output.progress("executing on the embedded model"):
             counted, ok = _run(chosen, request.seed)
         report = report.with_run(counted)

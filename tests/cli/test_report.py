@@ -102,3 +102,16 @@ def test_dynamic_run_adds_what_the_model_counts(popsparse: Any) -> None:
     assert counted["numbers"]["propagation_steps"]["provenance"] == "counted"
     done = popsparse(*SMALL, "--mode", "dynamic", "--strategy", "popsparse", "--run")
     assert (done.code, "strategy 'popsparse' is a baseline" in done.err) == (2, True)
+
+
+def test_a_gpu_is_reported_too(popsparse: Any, tmp_path: Path) -> None:
+    page, text = tmp_path / "a.html", tmp_path / "a.json"
+    done = popsparse(*SMALL, "-b", 16, "--target", "cuda", "--html", page, "--json", text)
+    assert done.code == 0
+    report = Report.from_json(text.read_text(encoding="utf-8"))
+    assert "Never measured on a GPU" in " ".join(done.out.split())
+    assert report.fields["problem"]["nnz_blocks"] == 48
+    assert page.read_text(encoding="utf-8") == report.to_html()
+    for words, said in ((("--run",), "--run and --trace are of"), (("--mode", "dense"), "--mode dense is of a chip's")):
+        refused = popsparse(*SMALL, "--target", "cuda", *words)
+        assert (refused.code, said in " ".join(refused.err.split())) == (2, True), refused.err

@@ -11,12 +11,15 @@ from html import escape
 from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
+from .gpu import GPU_SCHEMA
 from .views import View, headline, views
 
 _PAGE = Path(__file__).parent / "page"
 _SCRIPTS = ("common.js", "tiles.js", "mask.js", "timeline.js", "charts.js", "main.js", "sort.js")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 _ORDER = (
+    ("bounds", "What takes the time", ()),
+    ("kernel", "Kernel", ()),
     ("partition", "Partition", ("mask",)),
     ("tiles", "Tile balance", ("tiles",)),
     ("memory", "Memory", ("memory",)),
@@ -46,6 +49,7 @@ def page(fields: Mapping[str, Any]) -> str:
     """The HTML text of a whole page."""
     shown = {view.name: view for view in views(fields)}
     sections = [_section(fields, name, title, figures, shown.get(name)) for name, title, figures in _ORDER]
+    numbers = escape(fields["provenance"]["numbers"])
     links = [f'<a href="#{name}">{escape(title)}</a>' for (name, title, _), body in zip(_ORDER, sections) if body]
     data = json.dumps(fields, separators=(",", ":"), sort_keys=True).replace("<", "\\u003c")
     parts = [
@@ -59,7 +63,7 @@ def page(fields: Mapping[str, Any]) -> str:
         _verdict(fields),
         f'<nav aria-label="Sections">{" ".join(links)}</nav>\n</header>\n<main>',
         *(body for body in sections if body),
-        f"</main>\n<footer><p>{escape(fields['provenance']['numbers'])}. {_digests(fields)}</p></footer>",
+        f"</main>\n<footer><p>{numbers}. {_digests(fields)}</p></footer>",
         f'<script type="application/json" id="report">{data}</script>',
         "<script>\n" + "\n".join(page_file(name) for name in _SCRIPTS) + "</script>\n</body>\n</html>\n",
     ]
@@ -86,7 +90,8 @@ def _title(fields: Mapping[str, Any]) -> str:
 def _digests(fields: Mapping[str, Any]) -> str:
     names = {"pattern_sha256": "pattern", "target_sha256": "target"}
     found = [f"{word} {fields['provenance'][key][:12]}" for key, word in names.items() if fields["provenance"][key]]
-    return escape(f"{fields['schema']}; SHA-256: {', '.join(found)}")
+    sums = f"; SHA-256: {', '.join(found)}" if found else ""
+    return escape(f"{fields['schema']}{sums}")
 
 
 def _verdict(fields: Mapping[str, Any]) -> str:
@@ -111,6 +116,11 @@ def _section(fields: Mapping[str, Any], name: str, title: str, figures: Any, vie
 
 def _has(fields: Mapping[str, Any], figure: str) -> bool:
     """Whether the report holds what a figure draws."""
+    cross = fields["crossover"]
+    if figure == "crossover":
+        return bool(cross and any(cell["fits"] for cell in cross["cells"]))
+    if fields["schema"] == GPU_SCHEMA:
+        return False
     known = {
         "mask": fields["partition"]["mask"],
         "tiles": fields["cycles"]["cost"],
@@ -118,7 +128,6 @@ def _has(fields: Mapping[str, Any], figure: str) -> bool:
         "timeline": fields["supersteps"],
         "cycles": fields["cycles"]["cost"],
         "roofline": fields["flops"]["roofline"]["intensity_flops_per_byte"],
-        "crossover": fields["crossover"] and any(cell["fits"] for cell in fields["crossover"]["cells"]),
     }
     return bool(known[figure])
 

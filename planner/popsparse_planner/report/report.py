@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Union
 
 from .. import json_data
+from ..cuda_plan import CudaPlan
 from ..dynamic_plan import DynamicPlan
+from ..errors import PlanError
 from .crossover import crossover
 from .dynamic_sections import dynamic_fields
 from .facts import Plan, facts_of, tidy
 from .files import write_whole
+from .gpu import GPU_SCHEMA, gpu_fields
 from .hints import hint
 from .sections import (
     candidate_fields,
@@ -58,7 +61,8 @@ class Report:
     @classmethod
     def from_json(cls, text: str) -> Report:
         """The report that `to_json` wrote; FormatError for JSON of another kind."""
-        return cls(json_data.parse(text, SCHEMA))
+        is_gpu = f'"{GPU_SCHEMA}"' in text
+        return cls(json_data.parse(text, GPU_SCHEMA if is_gpu else SCHEMA))
 
     def to_html(self, path: Union[str, Path, None] = None) -> str:
         """One page that needs no network, also written to `path` if given."""
@@ -69,6 +73,8 @@ class Report:
 
     def export_chrome_trace(self, path: Union[str, Path]) -> None:
         """Writes the timeline, gzipped, for ui.perfetto.dev or chrome://tracing."""
+        if self.fields["schema"] == GPU_SCHEMA:
+            raise PlanError("a plan for a GPU has bounds that overlap, no timeline: leave the trace out")
         write_whole(path, chrome_trace(self.fields))
 
     def with_run(self, trace: Mapping[str, Any]) -> Report:
@@ -90,8 +96,13 @@ class Report:
     __hash__ = None  # type: ignore[assignment]
 
 
-def build_report(plan: Plan, *, with_crossover: bool = True, with_hint: bool = True) -> Report:
-    """The report of a plan; crossover and hint plan other products: seconds where W is large."""
+def build_report(plan: Union[Plan, CudaPlan], *, with_crossover: bool = True, with_hint: bool = True) -> Report:
+    """The report of a plan; crossover and hint plan other products: seconds where W is large.
+
+    That of a plan for a GPU has another schema: its bounds, tile and rates in place of tiles, memory and supersteps.
+    """
+    if isinstance(plan, CudaPlan):
+        return Report(tidy(gpu_fields(plan)))
     facts = facts_of(plan)
     tiles, dynamic = tile_fields(plan, facts), dynamic_fields(plan) if isinstance(plan, DynamicPlan) else None
     helps = hint(plan, facts) if with_hint else {"best": None, "tried": []}

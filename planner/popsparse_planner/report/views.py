@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from .facts import fraction_words
+from .gpu import GPU_SCHEMA, gpu_headline
 
 Fields = Mapping[str, Any]
 
@@ -21,6 +22,8 @@ class View(NamedTuple):
 
 def headline(fields: Fields) -> str:
     """The product and the machine in one line."""
+    if fields["schema"] == GPU_SCHEMA:
+        return gpu_headline(fields)
     p, target = fields["problem"], fields["target"]["name"]
     text = f"({p['m']:,} x {p['k']:,}) W times ({p['k']:,} x {p['n']:,}) X on {target}, {p['dtype']}"
     if p["block_size"] is None:
@@ -35,7 +38,7 @@ def headline(fields: Fields) -> str:
 
 def views(fields: Fields) -> List[View]:
     """Every table in the order of the report; empty ones are left out."""
-    made = [make(fields) for make in _MAKERS]
+    made = [make(fields) for make in (_GPU_MAKERS if fields["schema"] == GPU_SCHEMA else _MAKERS)]
     return [view for view in made if view.rows]
 
 
@@ -154,6 +157,8 @@ def _crossover(fields: Fields) -> View:
     head = [(f"d = {fraction_words(density)}", True) for density in cross["densities"]]
     columns = (("b", True), *head, ("break-even d", True))
     note = "Uniform patterns of the same m, k, n and data types; short searches, large patterns by the closed form."
+    if fields["problem"]["mode"] == "cuda":
+        note = "Uniform patterns of the same m, k, n and data types; none where there would be too many blocks."
     if fields["problem"]["mode"] == "dynamic":
         note = "Dynamic plans for each density, of the same m, k, n and data types."
     return View("crossover", "Predicted speed-up over dense by block size and density", columns, tuple(rows), note)
@@ -277,3 +282,42 @@ _MAKERS: Tuple[Callable[[Fields], View], ...] = (
     _candidates,
     _validation,
 )
+
+
+def _bounds(fields: Fields) -> View:
+    total = fields["verdict"]["seconds"]
+    rows = [
+        (b["bound"], b["meaning"], f"{b['amount'] / 1e6:,.1f} M{b['unit']}", f"{b['seconds'] * 1e6:,.1f}")
+        for b in fields["bounds"]
+    ]
+    rows += [("predicted", "the largest of these, and launches", "", f"{total * 1e6:,.1f}")]
+    rows += [("dense", "the same product with all of W", "", f"{fields['dense_seconds'] * 1e6:,.1f}")]
+    columns = (("bound", False), ("what", False), ("amount", True), ("us", True))
+    return View("bounds", "What takes the time", columns, tuple(rows))
+
+
+def _kernel(fields: Fields) -> View:
+    tile, counts = fields["tile"], fields["counts"]
+    rows = [("kernel", f"{fields['kernel']}, {fields['target']['machine']}")]
+    if tile is not None:
+        rows += [
+            ("rows x columns of Y of a block of threads", f"{tile['rows']:,} x {tile['columns']:,}"),
+            ("blocks of threads, of a cluster", f"{tile['blocks_of_threads']:,}, {tile['cluster']}"),
+            ("heaviest warp / mean", f"{counts['balance']:.3f}"),
+            ("slabs of X copied", f"{counts['slabs_copied']:,} of {counts['slabs']:,}"),
+        ]
+    return View("kernel", "Kernel", (("what", False), ("value", True)), tuple(rows))
+
+
+def _rates(fields: Fields) -> View:
+    rows = [
+        (name.replace("_", " "), f"{fact['value']:,.4g}", fact["unit"], fact["status"])
+        for name, fact in fields["rates"].items()
+    ]
+    columns = (("of the GPU", False), ("value", True), ("unit", False), ("status", False))
+    return View(
+        "validation", "How sure", columns, tuple(rows), "No plan for a GPU was compared with a measurement yet."
+    )
+
+
+_GPU_MAKERS: Tuple[Callable[[Fields], View], ...] = (_bounds, _kernel, _crossover, _rates)
