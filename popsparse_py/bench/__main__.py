@@ -78,7 +78,7 @@ def measure_gpu(
     size: int = typer.Option(4096, min=128, help="Rows and columns of W, a multiple of 128."),
     columns: int = typer.Option(4096, "-n", min=1, help="Columns of X."),
 ) -> None:
-    """Correctness, ceilings, peers and times of target cuda on this machine's GPU, as JSON; some 20 minutes."""
+    """Correctness, ceilings, peers and times of target cuda on this machine's GPU, as JSON; 20 minutes, estimated."""
     names = stages.split(",")
     unknown = sorted(set(names) - set(gpu.STAGES))
     if unknown:

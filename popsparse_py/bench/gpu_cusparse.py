@@ -94,10 +94,10 @@ class Cusparse:
 class SparseMatrix:
     """A descriptor of W (m, k) and the tensors that it points to; algorithm: the one for its format."""
 
-    def __init__(self, library: Cusparse, m: int, algorithm: int, tensors: List[Any], name: str, *arguments: Any):
-        self.library, self.m, self.algorithm, self.tensors = library, m, algorithm, tensors
+    def __init__(self, cusparse: Cusparse, m: int, algorithm: int, tensors: List[Any], name: str, *arguments: Any):
+        self.cusparse, self.m, self.algorithm, self.tensors = cusparse, m, algorithm, tensors
         self.descriptor = _P()
-        self.descriptor = library.descriptor(name, *arguments)
+        self.descriptor = cusparse.descriptor(name, *arguments)
 
     def multiply(self, x: Any, *, by_rows: bool, workspace: Any = None) -> Any:
         """W x of a contiguous x (k, n), on torch's current stream. by_rows: x and y are given as they lie, else as
@@ -117,44 +117,48 @@ class SparseMatrix:
         return workspace
 
     def _around(self, name: str, x: Any, y: Any, by_rows: bool, last: Any) -> None:
-        library, kind = self.library, _TYPES[dtype_name(x)]
+        cusparse, kind = self.cusparse, _TYPES[dtype_name(x)]
         (k, n), order = x.shape, _BY_ROWS if by_rows else _BY_COLUMNS
-        library.set_stream(current_stream(x))
+        cusparse.set_stream(current_stream(x))
         made: List[ctypes.c_void_p] = []
         try:
             shape = (k, n) if by_rows else (n, k)
-            made.append(library.descriptor("cusparseCreateDnMat", *shape, n, x.data_ptr(), kind, order))
+            made.append(cusparse.descriptor("cusparseCreateDnMat", *shape, n, x.data_ptr(), kind, order))
             pitch = n if by_rows else self.m
-            made.append(library.descriptor("cusparseCreateDnMat", self.m, n, pitch, y.data_ptr(), kind, order))
-            library.product(name, (self.descriptor, made[0], made[1]), not by_rows, self.algorithm, last)
+            made.append(cusparse.descriptor("cusparseCreateDnMat", self.m, n, pitch, y.data_ptr(), kind, order))
+            cusparse.product(name, (self.descriptor, made[0], made[1]), not by_rows, self.algorithm, last)
         finally:
             for descriptor in made:
-                library.call("cusparseDestroyDnMat", descriptor)
+                cusparse.call("cusparseDestroyDnMat", descriptor)
 
     def __del__(self) -> None:
         if self.descriptor:
-            self.library.call("cusparseDestroySpMat", self.descriptor)
+            self.cusparse.call("cusparseDestroySpMat", self.descriptor)
 
 
-def csr(library: Cusparse, w: Any, block_size: int) -> SparseMatrix:
+def csr(cusparse: Cusparse, w: Any, block_size: int) -> SparseMatrix:
     """W's nonzeros as single elements."""
     sparse = w.to_sparse_csr()
     tensors = [sparse.crow_indices().int(), sparse.col_indices().int(), sparse.values().contiguous()]
     kinds = (_INDEX_32, _INDEX_32, _FROM_ZERO, _TYPES[dtype_name(w)])
     sizes = (*w.shape, len(tensors[2]))
-    return SparseMatrix(library, w.shape[0], _CSR_ALG2, tensors, "cusparseCreateCsr", *sizes, *_places(tensors), *kinds)
+    return SparseMatrix(
+        cusparse, w.shape[0], _CSR_ALG2, tensors, "cusparseCreateCsr", *sizes, *_places(tensors), *kinds
+    )
 
 
-def bsr(library: Cusparse, w: Any, block_size: int) -> SparseMatrix:
+def bsr(cusparse: Cusparse, w: Any, block_size: int) -> SparseMatrix:
     """W's blocks, each by rows."""
     crow, cols, values = _blocks(w, block_size)
     tensors = [crow, cols, values]
     kinds = (_INDEX_32, _INDEX_32, _FROM_ZERO, _TYPES[dtype_name(w)], _BY_ROWS)
     sizes = (len(crow) - 1, w.shape[1] // block_size, len(cols), block_size, block_size)
-    return SparseMatrix(library, w.shape[0], _BSR_ALG1, tensors, "cusparseCreateBsr", *sizes, *_places(tensors), *kinds)
+    return SparseMatrix(
+        cusparse, w.shape[0], _BSR_ALG1, tensors, "cusparseCreateBsr", *sizes, *_places(tensors), *kinds
+    )
 
 
-def blocked_ell(library: Cusparse, w: Any, block_size: int) -> SparseMatrix:
+def blocked_ell(cusparse: Cusparse, w: Any, block_size: int) -> SparseMatrix:
     """W's blocks, as many in each block row as the fullest has: values (m, slots * b) by rows, columns (m/b, slots)."""
     crow, cols, values = _blocks(w, block_size)
     counts = crow.diff()
@@ -169,7 +173,7 @@ def blocked_ell(library: Cusparse, w: Any, block_size: int) -> SparseMatrix:
     kinds = (_INDEX_32, _FROM_ZERO, _TYPES[dtype_name(w)])
     sizes = (*w.shape, block_size, slots * block_size)
     name = "cusparseCreateBlockedEll"
-    return SparseMatrix(library, w.shape[0], _BLOCKED_ELL_ALG1, tensors, name, *sizes, *_places(tensors), *kinds)
+    return SparseMatrix(cusparse, w.shape[0], _BLOCKED_ELL_ALG1, tensors, name, *sizes, *_places(tensors), *kinds)
 
 
 FORMATS: Dict[str, Callable[[Cusparse, Any, int], SparseMatrix]] = {
@@ -179,11 +183,11 @@ FORMATS: Dict[str, Callable[[Cusparse, Any, int], SparseMatrix]] = {
 }
 
 
-def product(library: Cusparse, layout: str, w: Any, block_size: int, x: Any) -> Callable[[Any], Any]:
+def product(cusparse: Cusparse, layout: str, w: Any, block_size: int, x: Any) -> Callable[[Any], Any]:
     """W x for x of that shape in one of FORMATS, X by rows if the library takes it so, else by columns; CusparseError
     of the second try where it takes neither.
     """
-    matrix = FORMATS[layout](library, w, block_size)
+    matrix = FORMATS[layout](cusparse, w, block_size)
     try:
         by_rows, workspace = True, matrix.prepare(x, by_rows=True)
         matrix.multiply(x, by_rows=True, workspace=workspace)
